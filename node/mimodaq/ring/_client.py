@@ -1,0 +1,165 @@
+"""What writers, readers and observers have in common: registration, the lock, waiting."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple, ParamSpec, TypeVar
+
+import numpy as np
+
+from mimodaq.ring import _layout as lay
+from mimodaq.ring._core import Core
+from mimodaq.ring._errors import RingClosed, RingEnding, RingError, TooManyClients
+from mimodaq.ring._mutex import futex_wait
+from mimodaq.ring._process import myself
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LINGER_S: Final = 1e-3
+"""How long a committed event may stay unseen while its writer is in the middle of a batch, and over how much time batches reach."""
+SLICE_S: Final = 0.25
+"""Longest sleep without looking whether the processes that hold slots still live."""
+_PATIENCE: Final = 2
+"""Looks without news, one linger apart, after which the other side is called to the lock."""
+
+
+class Batch(NamedTuple):
+    """Consecutive slots, as views into the ring."""
+
+    events: np.ndarray
+    """The ring's record dtype, shape (n,)."""
+    counter: np.ndarray
+    """int64 (n,); a writer finds -1 = to be filled in with the sequence number."""
+    timestamp: np.ndarray
+    """float64 (n,), seconds UTC; a writer finds nan = to be filled in with the time of commit."""
+    deadtime: np.ndarray
+    """float64 (n,), fraction; -1 = unknown."""
+
+
+class Wait(NamedTuple):
+    """Nothing to be had now: sleep until the futex word changes."""
+
+    value: int
+    is_batch_open: bool
+    """The other side is in the middle of a batch: it may make progress without telling."""
+
+
+def locked(core: Core, change: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Carry out `change` with the lock held; an exception in it (Ctrl-C) leaves the ring whole."""
+    try:
+        core.enter()
+        return change(*args, **kwargs)
+    finally:
+        core.leave()
+
+
+class Client:
+    """A registered user of a ring in this process. Not to be shared by threads, nor carried over a fork."""
+
+    _role: int
+    _peer: int
+    _waits_for_data: bool
+    _mask: int
+
+    def __init__(self, core: Core, name: str, label: str, group: int = -1) -> None:
+        self._core = core
+        self.name = name
+        """The buffer's name."""
+        self.label = label
+        self.dtype: np.dtype[np.void] = core.events.dtype
+        """The record dtype of an event, planar."""
+        self._pid = os.getpid()
+        self._open = True
+        self._last_reap = time.monotonic()
+        self._index = locked(core, self._register, label, group)
+        self._row = core.client(self._index)
+        self._attention = self._row + lay.ATTENTION
+        self._words = core.words
+
+    def _register(self, label: str, group: int) -> int:
+        w = self._core.words
+        high = w[self._core.control + lay.HIGH]
+        index = next((i for i in range(high) if w[self._core.client(i) + lay.ROLE] == lay.NOBODY), high)
+        if index == lay.MAX_CLIENTS:
+            self._core.reap()
+            index = next((i for i in range(high) if w[self._core.client(i) + lay.ROLE] == lay.NOBODY), high)
+        if index == lay.MAX_CLIENTS:
+            raise TooManyClients(f"ring {self.name} has {lay.MAX_CLIENTS} users already, no more can join")
+        row = self._core.client(index)
+        for word in range(lay.CLIENT_WORDS):
+            w[row + word] = 0
+        who = myself()
+        w[row + lay.PID], w[row + lay.START], w[row + lay.NAMESPACE] = who
+        w[row + lay.GROUP] = group
+        self._core.set_text(row + lay.LABEL, lay.LABEL_BYTES, label)
+        w[row + lay.ROLE] = self._role  # from here on the client exists
+        w[self._core.control + lay.HIGH] = max(high, index + 1)
+        return index
+
+    def close(self) -> None:
+        """Leave the ring; what was committed or released stays so, the rest goes back. Closing twice does nothing."""
+        self._leave(closed=True)
+
+    def abandon(self) -> None:
+        """Leave the ring as if this process had died: a writer's stream does not count as finished."""
+        self._leave(closed=False)
+
+    def _leave(self, *, closed: bool) -> None:
+        if self._open and os.getpid() == self._pid:
+            self._open = False
+            locked(self._core, self._core.remove, self._index, closed=closed)
+
+    def __enter__(self):  # type: ignore[no-untyped-def]
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._leave(closed=kind is None or issubclass(kind, RingEnding))
+
+    def _check(self) -> None:
+        """Refuse use after close, after the end of the ring, and in a forked child."""
+        if not self._open:
+            raise RingClosed(f"ring {self.name}: {self.label} has left already")
+        if os.getpid() != self._pid:
+            raise RingError(
+                f"ring {self.name}: {self.label} was opened by process {self._pid} and is used by its child "
+                f"{os.getpid()}: open one of its own in each process"
+            )
+        flags = self._words[self._core.control + lay.FLAGS]
+        if flags & lay.CLOSED:
+            raise RingClosed(f"ring {self.name} was closed: the run was aborted")
+
+    def _wait(self, attempt: Callable[[], T | Wait], timeout: float | None) -> T | None:
+        """Try `attempt` under the lock until it gives something; None when `timeout` (seconds) has passed."""
+        core = self._core
+        give_up = None if timeout is None else time.monotonic() + timeout
+        looks = 0
+        while True:
+            outcome = locked(core, attempt)
+            if not isinstance(outcome, Wait):
+                return outcome
+            pause = SLICE_S
+            if outcome.is_batch_open and looks <= _PATIENCE:
+                pause = LINGER_S
+                if looks == _PATIENCE:
+                    locked(core, core.call_to_lock, self._peer)
+                looks += 1
+            now = time.monotonic()
+            if give_up is not None:
+                if now >= give_up:
+                    self._words[self._row + lay.WAITING] = 0
+                    return None
+                pause = min(pause, give_up - now)
+            address = core.data_futex if self._waits_for_data else core.space_futex
+            futex_wait(address, outcome.value, pause, self._mask)
+            if now - self._last_reap > SLICE_S:
+                self._last_reap = now
+                if core.dead():
+                    locked(core, core.reap)
+
+    def _sleep(self) -> Wait:
+        """Say that this client waits; called with the lock held."""
+        self._words[self._row + lay.WAITING] = 1
+        return Wait(self._core.futex_value(self._waits_for_data), self._core.is_batch_open(self._peer))

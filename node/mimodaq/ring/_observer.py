@@ -1,0 +1,93 @@
+"""The watching end of a ring: copies of recent events, never in anybody's way."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from mimodaq.ring import _layout as lay
+from mimodaq.ring._client import Client, Wait
+from mimodaq.ring._core import OBSERVER_BIT, Core
+
+_TRIES = 100
+
+
+class Observed(NamedTuple):
+    """A copy of one event."""
+
+    event: np.void
+    counter: int
+    timestamp: float
+    """Seconds UTC."""
+    deadtime: float
+    """Fraction, -1 if unknown."""
+    sequence: int
+    """Number of the event in the ring."""
+
+
+class Observer(Client):
+    """Looks at the newest event; blocks nobody, and what it misses is counted."""
+
+    _role = lay.OBSERVER
+    _peer = lay.WRITER
+    _waits_for_data = True
+    _mask = OBSERVER_BIT
+
+    def __init__(self, core: Core, name: str, label: str) -> None:
+        super().__init__(core, name, label)
+        self._seen = -1
+        self.skipped = 0
+        """Events that went by between the ones given."""
+        self.torn = 0
+        """Copies thrown away because the slot was written again meanwhile."""
+
+    def __enter__(self) -> Self:
+        """Use as a context manager: closed at the end of the block."""
+        return self
+
+    def get(self, timeout: float | None = None) -> Observed | None:
+        """A copy of the newest event not yet given; waits for one. None at the end of the stream.
+
+        Raises TimeoutError after `timeout` seconds, RingClosed after an abort.
+        """
+        for _ in range(_TRIES):
+            self._check()
+            place = self._wait(self._attempt, timeout)
+            if place is None:
+                raise TimeoutError(f"ring {self.name} had no new event for {timeout} s")
+            slot, generation, sequence = place
+            if slot < 0:
+                return None
+            core = self._core
+            event = core.events[slot : slot + 1].copy()[0]
+            found = Observed(
+                event,
+                int(core.counter[slot]),
+                float(core.timestamp[slot]),
+                float(core.deadtime[slot]),
+                sequence,
+            )
+            if core.generation[slot] == generation:
+                self.skipped += sequence - self._seen - 1 if self._seen >= 0 else 0
+                self._seen = sequence
+                return found
+            self.torn += 1
+        raise TimeoutError(
+            f"ring {self.name}: no event stayed long enough to be copied in {_TRIES} tries; more slots would help"
+        )
+
+    def _attempt(self) -> tuple[int, int, int] | Wait:
+        core, w = self._core, self._words
+        w[self._row + lay.WAITING] = 0
+        if w[core.control + lay.FLAGS] & lay.CLOSED:
+            return -1, 0, 0
+        core.harvest_writers()
+        newest = w[core.control + lay.HEAD] - 1
+        if newest > self._seen:
+            slot = int(core.order[newest % core.slots])
+            if core.sequence[slot] == newest and core.state[slot] != lay.WRITING:
+                return slot, int(core.generation[slot]), newest
+        if core.ended():
+            return -1, 0, 0
+        return self._sleep()

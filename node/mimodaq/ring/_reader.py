@@ -1,0 +1,214 @@
+"""The reading end of a ring: a member of a reader group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final, Self
+
+import numpy as np
+
+from mimodaq.ring import _layout as lay
+from mimodaq.ring._client import LINGER_S, Batch, Client, Wait, locked
+from mimodaq.ring._core import Core
+
+_GROWTH: Final = 4
+
+
+class _End:
+    """The stream has ended."""
+
+
+_END: Final = _End()
+
+
+class Reader(Client):
+    """Gets every event of its group that no other member of the group gets, in order.
+
+    Several events are taken under one lock operation when they are worked off fast (at most what one millisecond needs);
+    a slow reader takes one at a time. A release is one store. What a reader has not released when its process dies
+    goes back to the group.
+    """
+
+    _role = lay.READER
+    _peer = lay.WRITER
+    _waits_for_data = True
+
+    def __init__(self, core: Core, name: str, label: str, group: int) -> None:
+        self._mask = 1 << group
+        self.group = core.text(core.group(group) + lay.NAME, lay.NAME_BYTES)
+        """Name of the reader group."""
+        super().__init__(core, name, label, group)
+        self._events = core.events
+        self._done = self._row + lay.DONE_COUNT
+        self._handed = self._row + lay.HANDED
+        self._run: Sequence[int] = ()
+        self._base = 0
+        self._next = 0
+        self._slot = -1
+        self._want = 1
+        self._taken_at = 0.0
+        self._limit = core.slots
+
+    def __enter__(self) -> Self:
+        """Use as a context manager: closed at the end of the block."""
+        return self
+
+    def get(self, timeout: float | None = None) -> np.void | None:
+        """The next event; all earlier ones are released. None at the end of the stream.
+
+        A view into the ring, valid until the next call. Blocks while there is none; raises TimeoutError after
+        `timeout` seconds, RingClosed after an abort.
+        """
+        j = self._next
+        w = self._words
+        if j < len(self._run) and not w[self._attention]:
+            position = self._base + j
+            w[self._done] = position
+        else:
+            w[self._done] = self._base + j
+            if not self._refill(1, timeout, release=True):
+                return None
+            j = self._next
+            position = self._base + j
+        w[self._handed] = position + 1
+        self._next = j + 1
+        self._slot = slot = self._run[j]
+        return self._events[slot]  # type: ignore[no-any-return]
+
+    def take(self, n: int, timeout: float | None = None) -> Batch | None:
+        """Up to `n` consecutive events, as views; earlier ones stay taken until `release`. None at the end of the stream.
+
+        Gives an empty batch when `timeout` seconds passed without an event. The end is given at once to a reader that
+        still holds events (it shall release them and close); one that holds none waits until its group has finished,
+        because the events of a member that dies come to it. Raises RingClosed after an abort.
+        """
+        j = self._next
+        if j >= len(self._run) or self._words[self._attention]:
+            try:
+                if not self._refill(n, timeout, release=False):
+                    return None
+            except TimeoutError:
+                return self._batch(0, 0)
+            j = self._next
+        run = self._run
+        first = run[j]
+        end = min(j + n, len(run))
+        if type(run) is not range:
+            stop, end = end, j + 1
+            while end < stop and run[end] == run[end - 1] + 1:
+                end += 1
+        self._words[self._handed] = self._base + end
+        self._next = end
+        self._slot = first
+        return self._batch(first, first + end - j)
+
+    def _batch(self, begin: int, end: int) -> Batch:
+        core = self._core
+        return Batch(
+            self._events[begin:end],
+            core.counter[begin:end],
+            core.timestamp[begin:end],
+            core.deadtime[begin:end],
+        )
+
+    def release(self, n: int | None = None) -> None:
+        """Release the oldest `n` events taken and not yet released (default: all); their views are void then."""
+        w = self._words
+        done = w[self._done]
+        taken = self._base + self._next
+        if n is not None:
+            if not 0 <= n <= taken - done:
+                raise ValueError(f"ring {self.name}: {n} events to release, {taken - done} are taken")
+            taken = done + n
+        w[self._done] = taken
+        if w[self._attention] or self._next >= len(self._run):
+            locked(self._core, self._release_locked)
+
+    @property
+    def counter(self) -> int:
+        """Event counter of the event last given by `get`, or of the first of the batch last taken."""
+        return int(self._core.counter[self._slot])
+
+    @property
+    def timestamp(self) -> float:
+        """Time stamp of that event, seconds UTC."""
+        return float(self._core.timestamp[self._slot])
+
+    @property
+    def deadtime(self) -> float:
+        """Dead-time fraction of that event, -1 if unknown."""
+        return float(self._core.deadtime[self._slot])
+
+    @property
+    def sequence(self) -> int:
+        """Sequence number in this ring of that event."""
+        return int(self._core.sequence[self._slot])
+
+    def available(self) -> int:
+        """Number of events this reader could get without waiting."""
+        return locked(self._core, self._available_locked)
+
+    def _available_locked(self) -> int:
+        self._core.harvest_writers()
+        w = self._words
+        group = self._core.group(w[self._row + lay.GROUP])
+        waiting = w[self._core.control + lay.HEAD] - w[group + lay.NEXT] + w[group + lay.RETURNED]
+        return waiting + len(self._run) - self._next
+
+    def _release_locked(self) -> None:
+        if self._core.release(self._index):
+            self._core.wake_writers()
+            if self._core.ended():
+                self._core.wake_readers(everybody=True)
+
+    def _refill(self, n: int, timeout: float | None, *, release: bool) -> bool:
+        """Give back and take; false at the end of the stream."""
+        self._check()
+        used = self._next
+        if self._words[self._attention] or not used:
+            self._want = 1
+        else:
+            busy = max(time.monotonic() - self._taken_at, 1e-9)
+            self._want = max(1, min(self._want * _GROWTH, int(LINGER_S * used / busy)))
+        outcome = self._wait(lambda: self._attempt(n), timeout)
+        if outcome is None:
+            raise TimeoutError(f"ring {self.name} had no event for {timeout} s")
+        self._taken_at = time.monotonic()
+        return outcome is not _END
+
+    def _attempt(self, n: int) -> bool | _End | Wait:
+        core, w = self._core, self._words
+        w[self._row + lay.WAITING] = 0
+        w[self._attention] = 0
+        freed = core.release(self._index)
+        core.give_back(self._index, self._base + self._next)
+        self._base = w[self._row + lay.TAKEN]
+        self._next = 0
+        self._run = ()
+        if freed:
+            core.wake_writers()
+        if w[core.control + lay.FLAGS] & lay.CLOSED:
+            self._check()
+        core.harvest_writers()
+        group = w[self._row + lay.GROUP]
+        slots = core.take(self._index, max(n, self._want))
+        if len(slots):
+            at = core.group(group)
+            if w[core.control + lay.HEAD] > w[at + lay.NEXT] or w[at + lay.RETURNED]:
+                core.wake_readers()
+            run = core.run_of(slots)
+            self._run = range(run.start, run.stop) if run else slots.tolist()
+            return True
+        if core.ended() and self._is_group_finished(group):
+            core.wake_readers(everybody=True)  # other members wait for exactly this
+            return _END
+        return self._sleep()
+
+    def _is_group_finished(self, group: int) -> bool:
+        """Whether nothing can come back to this reader: it holds events itself, or no other member does."""
+        core, w = self._core, self._words
+        if w[self._row + lay.TAKEN] > w[self._row + lay.HARVESTED]:
+            return True
+        core.harvest_readers()
+        return not any(core.left(group))

@@ -1,0 +1,358 @@
+"""A ring buffer: creation, attachment, control and figures."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from mimodaq.ring import _layout as lay
+from mimodaq.ring import _segment
+from mimodaq.ring._client import locked
+from mimodaq.ring._core import Core
+from mimodaq.ring._errors import RingError
+from mimodaq.ring._mutex import Mutex
+from mimodaq.ring._observer import Observed, Observer
+from mimodaq.ring._process import boot_id, myself
+from mimodaq.ring._reader import Reader
+from mimodaq.ring._writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStatus:
+    """One reader group at one moment. committed = released + quarantined + pending + reading + aside."""
+
+    name: str
+    committed: int
+    """Events committed since the group joined."""
+    released: int
+    pending: int
+    reading: int
+    aside: int
+    """Events set aside because they killed their reader too often, not yet collected."""
+    quarantined: int
+    redelivered: int
+    """Events handed out again after the death of the reader that had them."""
+    blamed_s: float
+    """Seconds writers have waited because of this group."""
+    readers: tuple[str, ...]
+    """Labels of the members."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterStatus:
+    """One writer at one moment."""
+
+    label: str
+    pid: int
+    events: int
+    waited_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RingStatus:
+    """A ring at one moment, consistent in itself."""
+
+    name: str
+    slots: int
+    event_bytes: int
+    committed: int
+    """Events committed since the ring was made."""
+    free: int
+    writing: int
+    ready: int
+    groups: tuple[GroupStatus, ...]
+    writers: tuple[WriterStatus, ...]
+    observers: int
+    is_paused: bool
+    is_ending: bool
+    is_ended: bool
+    is_closed: bool
+    waited_s: float
+    """Seconds all writers together have waited for free slots: dead time made by back-pressure."""
+    paused_s: float
+    abandoned: int
+    """Half-written slots of dead writers that were freed."""
+    repairs: int
+    """How often the lock was inherited from a dead process."""
+    finished_writers: int
+
+    @property
+    def fill(self) -> float:
+        """Fraction of the slots in use, 0 to 1."""
+        return (self.slots - self.free) / self.slots
+
+
+class Ring:
+    """A ring buffer in shared memory, made or attached to by this process.
+
+    Every event goes to exactly one member of each reader group; a writer waits while a group has not released
+    enough (lossless). Observers get copies of recent events and block nobody. Methods may be called at any time, from any
+    process of the same user.
+    """
+
+    def __init__(self, core: Core, name: str, header: Mapping[str, Any]) -> None:
+        self._core = core
+        self.segment = name
+        """Name of the segment, for `attach`."""
+        self.name: str = header["buffer"]
+        self.slots: int = header["slots"]
+        self.dtype: np.dtype[np.void] = core.events.dtype
+        """Record dtype of an event, planar."""
+        self.description: Mapping[str, Any] = header["description"]
+        """What the maker told about the buffer: units, host, function names."""
+
+    @classmethod
+    def create(
+        cls,
+        segment: str,
+        dtype: np.dtype[np.void],
+        slots: int,
+        *,
+        groups: Sequence[str] = (),
+        expected_writers: int = 0,
+        buffer: str = "",
+        description: Mapping[str, Any] | None = None,
+        max_deliveries: int = 3,
+    ) -> Self:
+        """Make a ring of `slots` events of `dtype` under the name `segment` (see `segment_name`).
+
+        `groups` are the reader groups; more may join later and get the events from then on. With `expected_writers` = n
+        the stream ends when n writers have closed; with 0 when `end` was called and the writers have left.
+        An event is set aside once `max_deliveries` readers have died on it. Raises NoSpace when /dev/shm is too small,
+        SegmentInUse when living processes use that name, TypeError or ValueError for a dtype or number that makes no ring.
+        """
+        dtype = lay.planar(dtype)
+        if slots < 1:
+            raise ValueError(f"ring {segment} needs at least one slot, not {slots}")
+        layout = lay.Layout.of(slots, dtype.itemsize)
+        header = {
+            "buffer": buffer or segment,
+            "slots": slots,
+            "dtype": lay.dtype_to_json(dtype),
+            "boot": boot_id(),
+            "creator": list(myself()),
+            "created": time.time(),
+            "description": dict(description or {}),
+        }
+        mapping, fd = _segment.create(segment, layout.total, header)
+        try:
+            core = Core(mapping, layout, dtype)
+            Mutex.initialise(core.mutex_address)
+            w, c = core.words, core.control
+            w[c + lay.EXPECTED] = expected_writers
+            w[c + lay.MAX_DELIVERIES] = max_deliveries
+            ring = cls(core, segment, header)
+            for group in groups:
+                ring.add_group(group)
+            _segment.publish(segment, fd)
+        finally:
+            os.close(fd)
+        return ring
+
+    @classmethod
+    def attach(cls, segment: str) -> Self:
+        """Attach to the ring of that name; raises SegmentError when there is none or it is not a ring of this version."""
+        mapping, header = _segment.open_segment(segment)
+        dtype = lay.dtype_from_json(header["dtype"])
+        return cls(Core(mapping, lay.Layout.of(header["slots"], dtype.itemsize), dtype), segment, header)
+
+    def unlink(self) -> None:
+        """Remove the name; the memory goes when the last process has let go of it. Doing so twice does nothing."""
+        (_segment.SHM / self.segment).unlink(missing_ok=True)
+
+    # -- members --------------------------------------------------------------------------------------------
+
+    def writer(self, label: str = "writer") -> Writer:
+        """Register this process as a writer."""
+        return Writer(self._core, self.name, label)
+
+    def reader(self, group: str, label: str = "reader") -> Reader:
+        """Register this process as a member of reader group `group`; RingError if there is no such group."""
+        if group not in self.groups:
+            raise RingError(
+                f"ring {self.name} has no reader group {group!r}; it has {', '.join(self.groups) or 'none'}"
+            )
+        return Reader(self._core, self.name, label, self.groups.index(group))
+
+    def observer(self, label: str = "observer") -> Observer:
+        """Register this process as an observer."""
+        return Observer(self._core, self.name, label)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the reader groups."""
+        core = self._core
+        return tuple(
+            core.text(core.group(g) + lay.NAME, lay.NAME_BYTES)
+            for g in range(core.words[core.control + lay.GROUPS])
+        )
+
+    def add_group(self, name: str) -> None:
+        """Let a new reader group join: it gets every event committed from now on. Joining twice does nothing."""
+        locked(self._core, self._add_group, name)
+
+    def _add_group(self, name: str) -> None:
+        core, w = self._core, self._core.words
+        if name in self.groups:
+            return
+        core.harvest_writers()
+        g = w[core.control + lay.GROUPS]
+        if g == lay.MAX_GROUPS:
+            raise RingError(f"ring {self.name} has {lay.MAX_GROUPS} reader groups already, no more can join")
+        row = core.group(g)
+        head = w[core.control + lay.HEAD]
+        core.group_state[g] = lay.DONE
+        w[row + lay.SINCE] = w[row + lay.NEXT] = head
+        core.set_text(row + lay.NAME, lay.NAME_BYTES, name)
+        w[core.control + lay.GROUPS] = g + 1  # from here on the group exists
+
+    # -- control --------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Make writers wait; readers go on."""
+        self._set(lay.PAUSED, 0)
+
+    def resume(self) -> None:
+        """Let writers go on after `pause`."""
+        self._set(0, lay.PAUSED)
+
+    def end(self) -> None:
+        """Tell writers to stop (RingEnding at their next claim); readers get what is committed, then the end."""
+        self._set(lay.ENDING, lay.PAUSED)
+
+    def declare_ended(self) -> None:
+        """End the stream although writers are registered or missing: those will not come any more."""
+        self._set(lay.ENDING | lay.ENDED, lay.PAUSED)
+
+    def close(self) -> None:
+        """Abort: everybody gets RingClosed, events in the ring stay where they are."""
+        self._set(lay.CLOSED | lay.ENDING, lay.PAUSED)
+
+    def expect_writers(self, n: int) -> None:
+        """Change the number of writers whose closing ends the stream."""
+        self._locked_store(lay.EXPECTED, n)
+
+    def _locked_store(self, word: int, value: int) -> None:
+        def store() -> None:
+            self._core.words[self._core.control + word] = value
+            self._core.wake_all()
+
+        locked(self._core, store)
+
+    def _set(self, on: int, off: int) -> None:
+        def change() -> None:
+            core, w, c = self._core, self._core.words, self._core.control
+            before = w[c + lay.FLAGS]
+            after = (before | on) & ~off
+            now = time.monotonic_ns()
+            if after & lay.PAUSED and not before & lay.PAUSED:
+                w[c + lay.PAUSED_SINCE] = now
+            if before & lay.PAUSED and not after & lay.PAUSED:
+                w[c + lay.PAUSED_NS] += now - w[c + lay.PAUSED_SINCE]
+            w[c + lay.FLAGS] = after
+            core.call_to_lock(lay.WRITER)
+            core.call_to_lock(lay.READER)
+            core.wake_all()
+
+        locked(self._core, change)
+
+    def reap(self) -> list[str]:
+        """Give back what dead processes hold; returns their labels. Waiting processes do this by themselves, too."""
+        return locked(self._core, self._core.reap) if self._core.dead() else []
+
+    def quarantine(self, keep: Callable[[str, Observed, int], None]) -> int:
+        """Hand every event set aside to `keep(group, event, times handed out)` and let its slot go; returns how many."""
+        taken = 0
+        for g, name in enumerate(self.groups):
+            for slot in locked(self._core, self._core.set_aside, g):
+                core = self._core
+                event = core.events[slot : slot + 1].copy()[0]
+                found = Observed(
+                    event,
+                    int(core.counter[slot]),
+                    float(core.timestamp[slot]),
+                    float(core.deadtime[slot]),
+                    int(core.sequence[slot]),
+                )
+                keep(name, found, int(core.deliveries[g, slot]))
+                locked(core, self._discard, g, slot)
+                taken += 1
+        return taken
+
+    def _discard(self, g: int, slot: int) -> None:
+        self._core.discard(g, slot)
+        self._core.wake_all()
+
+    # -- figures --------------------------------------------------------------------------------------------
+
+    def status(self) -> RingStatus:
+        """All figures at this moment."""
+        return locked(self._core, self._status)
+
+    def verify(self) -> None:
+        """Check the slot table against every counter; raises VerifyError naming the contradictions."""
+        locked(self._core, self._core.verify)
+
+    def _status(self) -> RingStatus:
+        core, w, c = self._core, self._core.words, self._core.control
+        core.harvest_writers()
+        core.harvest_readers()
+        states = np.bincount(core.state, minlength=3).tolist()
+        flags = w[c + lay.FLAGS]
+        writers = []
+        for index in core.clients(lay.WRITER):
+            row = core.client(index)
+            label = core.text(row + lay.LABEL, lay.LABEL_BYTES)
+            writers.append(
+                WriterStatus(label, w[row + lay.PID], w[row + lay.EVENTS], w[row + lay.C_WAIT_NS] / 1e9)
+            )
+        paused = w[c + lay.PAUSED_NS]
+        if flags & lay.PAUSED:
+            paused += time.monotonic_ns() - w[c + lay.PAUSED_SINCE]
+        return RingStatus(
+            name=self.name,
+            slots=self.slots,
+            event_bytes=self.dtype.itemsize,
+            committed=w[c + lay.HEAD],
+            free=states[lay.FREE],
+            writing=states[lay.WRITING],
+            ready=states[lay.READY],
+            groups=tuple(self._group_status(g) for g in range(w[c + lay.GROUPS])),
+            writers=tuple(writers),
+            observers=len(core.clients(lay.OBSERVER)),
+            is_paused=bool(flags & lay.PAUSED),
+            is_ending=bool(flags & lay.ENDING),
+            is_ended=core.ended(),
+            is_closed=bool(flags & lay.CLOSED),
+            waited_s=w[c + lay.WAIT_NS] / 1e9 + sum(writer.waited_s for writer in writers),
+            paused_s=paused / 1e9,
+            abandoned=w[c + lay.ABANDONED],
+            repairs=w[c + lay.REPAIRS],
+            finished_writers=w[c + lay.CLOSED_WRITERS],
+        )
+
+    def _group_status(self, g: int) -> GroupStatus:
+        core, w = self._core, self._core.words
+        row = core.group(g)
+        pending, reading, aside = core.left(g)
+        return GroupStatus(
+            name=core.text(row + lay.NAME, lay.NAME_BYTES),
+            committed=w[core.control + lay.HEAD] - w[row + lay.SINCE],
+            released=w[row + lay.RELEASED],
+            pending=pending,
+            reading=reading,
+            aside=aside,
+            quarantined=w[row + lay.QUARANTINED],
+            redelivered=w[row + lay.REDELIVERED],
+            blamed_s=w[row + lay.BLAME_NS] / 1e9,
+            readers=tuple(
+                core.text(core.client(i) + lay.LABEL, lay.LABEL_BYTES)
+                for i in core.clients(lay.READER)
+                if w[core.client(i) + lay.GROUP] == g
+            ),
+        )
