@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Final, NamedTuple, ParamSpec, TypeVar
+from typing import Final, NamedTuple, TypeVar
+from weakref import WeakSet
 
 import numpy as np
 
 from mimodaq.ring import _layout as lay
-from mimodaq.ring._core import Core
+from mimodaq.ring._core import Core, locked
 from mimodaq.ring._errors import RingClosed, RingEnding, RingError, TooManyClients
 from mimodaq.ring._mutex import futex_wait
 from mimodaq.ring._process import myself
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 LINGER_S: Final = 1e-3
-"""How long a committed event may stay unseen while its writer is in the middle of a batch, and over how much time batches reach."""
+"""How long a committed event may stay unseen while its writer is in the middle of a batch, and how far batches reach."""
 SLICE_S: Final = 0.25
 """Longest sleep without looking whether the processes that hold slots still live."""
 _PATIENCE: Final = 2
@@ -47,13 +47,8 @@ class Wait(NamedTuple):
     """The other side is in the middle of a batch: it may make progress without telling."""
 
 
-def locked(core: Core, change: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Carry out `change` with the lock held; an exception in it (Ctrl-C) leaves the ring whole."""
-    try:
-        core.enter()
-        return change(*args, **kwargs)
-    finally:
-        core.leave()
+_here: Final[WeakSet[Client]] = WeakSet()
+"""The users of rings that this process has opened."""
 
 
 class Client:
@@ -72,14 +67,29 @@ class Client:
         self.dtype: np.dtype[np.void] = core.events.dtype
         """The record dtype of an event, planar."""
         self._pid = os.getpid()
-        self._open = True
+        self._words = core.words
         self._last_reap = time.monotonic()
-        self._index = locked(core, self._register, label, group)
+        self._index = -1
+        try:
+            locked(core, self._register, label, group)
+        except BaseException:  # Ctrl-C, too: nobody could take it out again
+            if self._index >= 0:
+                locked(core, core.remove, self._index, closed=False)
+            raise
         self._row = core.client(self._index)
         self._attention = self._row + lay.ATTENTION
-        self._words = core.words
+        self._open = True
+        _here.add(self)
 
-    def _register(self, label: str, group: int) -> int:
+    def _forget(self) -> None:
+        """Hold no slot in hand any more, so that the next use goes through the checks."""
+
+    def leave_to_parent(self) -> None:
+        """Called in the child after a fork: this user belongs to the parent."""
+        self._open = False
+        self._forget()
+
+    def _register(self, label: str, group: int) -> None:
         w = self._core.words
         high = w[self._core.control + lay.HIGH]
         index = next((i for i in range(high) if w[self._core.client(i) + lay.ROLE] == lay.NOBODY), high)
@@ -95,9 +105,9 @@ class Client:
         w[row + lay.PID], w[row + lay.START], w[row + lay.NAMESPACE] = who
         w[row + lay.GROUP] = group
         self._core.set_text(row + lay.LABEL, lay.LABEL_BYTES, label)
-        w[row + lay.ROLE] = self._role  # from here on the client exists
+        self._index = index
         w[self._core.control + lay.HIGH] = max(high, index + 1)
-        return index
+        w[row + lay.ROLE] = self._role  # from here on the client exists
 
     def close(self) -> None:
         """Leave the ring; what was committed or released stays so, the rest goes back. Closing twice does nothing."""
@@ -108,9 +118,13 @@ class Client:
         self._leave(closed=False)
 
     def _leave(self, *, closed: bool) -> None:
-        if self._open and os.getpid() == self._pid:
-            self._open = False
-            locked(self._core, self._core.remove, self._index, closed=closed)
+        if self._open:
+            self._forget()
+            locked(self._core, self._remove, closed=closed)
+
+    def _remove(self, *, closed: bool) -> None:
+        self._core.remove(self._index, closed=closed)
+        self._open = False
 
     def __enter__(self):  # type: ignore[no-untyped-def]
         return self
@@ -120,13 +134,13 @@ class Client:
 
     def _check(self) -> None:
         """Refuse use after close, after the end of the ring, and in a forked child."""
-        if not self._open:
-            raise RingClosed(f"ring {self.name}: {self.label} has left already")
         if os.getpid() != self._pid:
             raise RingError(
                 f"ring {self.name}: {self.label} was opened by process {self._pid} and is used by its child "
                 f"{os.getpid()}: open one of its own in each process"
             )
+        if not self._open:
+            raise RingClosed(f"ring {self.name}: {self.label} has left already")
         flags = self._words[self._core.control + lay.FLAGS]
         if flags & lay.CLOSED:
             raise RingClosed(f"ring {self.name} was closed: the run was aborted")
@@ -163,3 +177,11 @@ class Client:
         """Say that this client waits; called with the lock held."""
         self._words[self._row + lay.WAITING] = 1
         return Wait(self._core.futex_value(self._waits_for_data), self._core.is_batch_open(self._peer))
+
+
+def _leave_all_to_parent() -> None:
+    for client in _here:
+        client.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_all_to_parent)

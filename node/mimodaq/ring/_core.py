@@ -17,16 +17,18 @@ words that it does not change itself.
 
 from __future__ import annotations
 
+import inspect
 import mmap
 import time
+from collections.abc import Callable
 from ctypes import addressof, c_char
-from typing import Final
+from typing import Any, ClassVar, Final, ParamSpec, TypeVar
 
 import numpy as np
 
 from mimodaq.ring import _layout as lay
-from mimodaq.ring._errors import VerifyError
-from mimodaq.ring._mutex import Mutex, futex_wake
+from mimodaq.ring._errors import RingError
+from mimodaq.ring._mutex import Fence, Mutex, futex_wake
 from mimodaq.ring._process import Identity, is_alive
 
 _PUBLISH: Final = 1
@@ -39,6 +41,27 @@ _LEAVE: Final = 7
 _DISCARD: Final = 8
 
 OBSERVER_BIT: Final = 1 << 31
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _NotNow(RingError):
+    """A ring was used by code that has interrupted a change of the same ring in the same thread."""
+
+
+def locked(core: Core, change: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Carry out `change` with the lock held; an exception (Ctrl-C) at any moment leaves the ring whole and unlocked."""
+    try:
+        core.enter()
+        outcome = change(*args, **kwargs)
+        core.leave()
+    except _NotNow:
+        raise
+    except BaseException:
+        core.recover()
+        raise
+    return outcome
 
 
 class Core:
@@ -67,7 +90,6 @@ class Core:
         self.group_owner = array(layout.group_owner, "i1", lay.MAX_GROUPS, n)
         self.deliveries = array(layout.deliveries, "u1", lay.MAX_GROUPS, n)
         self.sequence = array(layout.sequence, "i8", n)
-        self.generation = array(layout.generation, "i8", n)
         self.counter = array(layout.counter, "i8", n)
         self.timestamp = array(layout.timestamp, "f8", n)
         self.deadtime = array(layout.deadtime, "f8", n)
@@ -78,24 +100,42 @@ class Core:
         self._numbers = np.arange(n, dtype="i8")
         self._slot_numbers = np.arange(n, dtype="u4")
         self._to_wake: list[tuple[int, int, int]] = []
+        self.fence = Fence()
 
     # -- the lock -------------------------------------------------------------------------------------------
 
     def enter(self) -> None:
         """Take the lock; finish what a dead owner has begun."""
         if self.mutex.acquire():
+            self._refuse_interruption()
             self.words[self.control + lay.REPAIRS] += 1
             self.redo()
 
     def leave(self) -> None:
-        """Give the lock back; finish first what an exception has interrupted."""
+        """Give the lock back."""
+        sleepers, self._to_wake = self._to_wake, []
+        self.mutex.release()
+        for sleeper in sleepers:  # after the release, so that they do not run into the lock
+            futex_wake(*sleeper)
+
+    def recover(self) -> None:
+        """Give the lock back after an exception if it is held; finish first what was interrupted."""
         if self.mutex.is_mine():
-            if self.words[self.control + lay.OP]:
-                self.redo()
-            sleepers, self._to_wake = self._to_wake, []
-            self.mutex.release()
-            for sleeper in sleepers:  # after the release, so that they do not run into the lock
-                futex_wake(*sleeper)
+            self.mutex.mend()
+            self.redo()
+            self.leave()
+
+    def _refuse_interruption(self) -> None:
+        """Raise RingError if this thread is in the middle of a change already, lower on its stack."""
+        frame, levels = inspect.currentframe(), 0
+        while frame is not None:
+            levels += frame.f_code is locked.__code__ and frame.f_locals["core"] is self
+            frame = frame.f_back
+        if levels > 1:
+            raise _NotNow(
+                "a ring was used by a signal handler or finaliser in the middle of another operation on the same ring: "
+                "let it set a flag only, and use the ring outside"
+            )
 
     def redo(self) -> None:
         """Carry out again the change in the log, if there is one."""
@@ -106,9 +146,7 @@ class Core:
             self._changes[operation](self, *arguments)
             self.words[c + lay.OP] = 0
 
-    def _change(
-        self, operation: int, a: int, b: int = 0, c: int = 0, d: int = 0, e: int = 0, f: int = 0
-    ) -> None:
+    def _change(self, operation: int, a: int, b: int = 0, c: int = 0, d: int = 0, e: int = 0, f: int = 0) -> None:
         w = self.words
         at = self.control + lay.ARG
         w[at] = a
@@ -174,9 +212,7 @@ class Core:
         while mask:
             bit = mask & -mask
             mask ^= bit
-            self._to_wake.append(
-                (self.data_futex, lay.MAX_CLIENTS if everybody or bit == OBSERVER_BIT else 1, bit)
-            )
+            self._to_wake.append((self.data_futex, lay.MAX_CLIENTS if everybody or bit == OBSERVER_BIT else 1, bit))
 
     def wake_writers(self) -> None:
         """Wake every writer that waits for a free slot."""
@@ -207,6 +243,7 @@ class Core:
         row = self.client(index)
         begin, end = w[row + lay.PUBLISHED], w[row + lay.COMMITTED]
         if end > begin:
+            self.fence()
             self._change(_PUBLISH, index, begin, end, w[self.control + lay.HEAD], w[row + lay.EVENTS])
         return end - begin
 
@@ -229,14 +266,29 @@ class Core:
         self.order[at : at + first] = self._slot_numbers[begin : begin + first]
         if first < n:
             self.order[: n - first] = self._slot_numbers[begin + first : end]
-        self.state[begin:end] = lay.READY
+        # without any group nobody has to be waited for
+        self.state[begin:end] = lay.READY if self.words[self.control + lay.GROUPS] else lay.FREE
         row = self.client(index)
         self.words[row + lay.PUBLISHED] = end
         self.words[row + lay.EVENTS] = events + n
         self.words[self.control + lay.HEAD] = head + n
 
+    def events_wanted(self) -> int:
+        """How many more events may be claimed before the limit of the ring is reached."""
+        w = self.words
+        limit = w[self.control + lay.LIMIT]
+        if not limit:
+            return self.slots
+        claimed = 0
+        for index in self.clients(lay.WRITER):
+            row = self.client(index)
+            claimed += max(0, w[row + lay.RUN_END] - w[row + lay.PUBLISHED])
+        return max(0, limit - w[self.control + lay.HEAD] - claimed)
+
     def claim(self, index: int, want: int) -> tuple[int, int]:
         """Claim up to `want` consecutive free slots, next-fit; returns (begin, end), equal when none is free."""
+        if want < 1:
+            return 0, 0
         state = self.layout.state
         m = self.mapping
         cursor = self.words[self.control + lay.CURSOR]
@@ -249,6 +301,7 @@ class Core:
         taken = m[state + begin : state + min(begin + want, self.slots)]
         end = begin + len(taken) - len(taken.lstrip(b"\0"))
         self._change(_CLAIM, index, begin, end)
+        self.fence()
         return begin, end
 
     def _do_claim(self, index: int, begin: int, end: int, *_: int) -> None:
@@ -256,22 +309,26 @@ class Core:
         row = self.client(index)
         w[row + lay.FILLING] = 0
         w[row + lay.COMMITTED] = w[row + lay.PUBLISHED] = begin
-        self.generation[begin:end] += 1
-        self.counter[begin:end] = -1
-        self.timestamp[begin:end] = np.nan
-        self.deadtime[begin:end] = -1.0
+        self.sequence[begin:end] = lay.NO_SEQUENCE  # observers see by this that their copy is worth nothing
+        self.preset(begin, end)
         self.writer_of[begin:end] = index
         self.state[begin:end] = lay.WRITING
         w[row + lay.RUN_END] = end
         w[self.control + lay.CURSOR] = end % self.slots
 
-    def unclaim(self, index: int) -> None:
-        """Free the slots of a writer's run that are not committed."""
+    def preset(self, begin: int, end: int) -> None:
+        """Set the metadata of slots to "fill in"."""
+        self.counter[begin:end] = -1
+        self.timestamp[begin:end] = np.nan
+        self.deadtime[begin:end] = -1.0
+
+    def unclaim(self, index: int, *, died: bool = False) -> None:
+        """Free the slots of a writer's run that are not committed; count the one it was filling when it died."""
         w = self.words
         row = self.client(index)
         begin, end = w[row + lay.PUBLISHED], w[row + lay.RUN_END]
         if end > begin:
-            lost = 1 if w[row + lay.FILLING] == w[row + lay.COMMITTED] + 1 else 0
+            lost = 1 if died and w[row + lay.FILLING] == w[row + lay.COMMITTED] + 1 else 0
             self._change(_UNCLAIM, index, begin, end, w[self.control + lay.ABANDONED] + lost)
 
     def _do_unclaim(self, index: int, begin: int, end: int, abandoned: int, *_: int) -> None:
@@ -345,9 +402,7 @@ class Core:
         else:
             n = min(want, head - following)
             at = following % self.slots
-            slots = self.order[
-                at : at + min(n, self.slots - at)
-            ]  # up to the wrap: the rest comes with the next call
+            slots = self.order[at : at + min(n, self.slots - at)]  # up to the wrap: the rest comes with the next call
             following += len(slots)
         if len(slots):
             taken = w[row + lay.TAKEN]
@@ -361,9 +416,7 @@ class Core:
     def _returned_slots(self, g: int, want: int) -> np.ndarray:
         """Events to be handed out again, in order; one that has been handed out before comes alone."""
         following = self.words[self.group(g) + lay.NEXT]
-        slots = np.flatnonzero((self.group_state[g] == lay.PENDING) & (self.sequence < following)).astype(
-            "u4"
-        )
+        slots = np.flatnonzero((self.group_state[g] == lay.PENDING) & (self.sequence < following)).astype("u4")
         slots = slots[np.argsort(self.sequence[slots])][:want]
         suspects = np.flatnonzero(self.deliveries[g, slots])
         return slots[: max(1, int(suspects[0]))] if len(suspects) else slots
@@ -382,29 +435,34 @@ class Core:
         w[group + lay.RETURNED] = returned
 
     def give_back(self, index: int, begin: int) -> None:
-        """Return the events at positions from `begin` of a reader's list to its group; those seen count as redelivered."""
+        """Return the events at positions from `begin` of a reader's list to its group.
+
+        Those it has seen are counted: one that was seen too often is set aside, the others are redelivered.
+        """
         w = self.words
         row = self.client(index)
         end = w[row + lay.TAKEN]
         if end > begin:
+            g = w[row + lay.GROUP]
             seen = max(0, min(end, w[row + lay.HANDED]) - begin)
-            redelivered = w[self.group(w[row + lay.GROUP]) + lay.REDELIVERED] + seen
-            self._change(_RETURN, index, begin, end, seen, redelivered)
+            deliveries = self.deliveries[g, self.held(index, begin, begin + seen)] + 1
+            again = int(np.count_nonzero(deliveries < w[self.control + lay.MAX_DELIVERIES]))
+            self._change(_RETURN, index, begin, end, seen, w[self.group(g) + lay.REDELIVERED] + again)
 
     def _do_return(self, index: int, begin: int, end: int, seen: int, redelivered: int, _: int) -> None:
         w = self.words
         row = self.client(index)
         g = w[row + lay.GROUP]
         limit = w[self.control + lay.MAX_DELIVERIES]
-        for position, slot in enumerate(self.held(index, begin, end).tolist()):
-            if self.group_state[g, slot] != lay.READING:
-                continue  # done before the interruption
-            state = lay.PENDING
-            if position < seen:
-                deliveries = int(self.deliveries[g, slot]) + 1
-                state = lay.ASIDE if deliveries >= limit else lay.PENDING
-                self.deliveries[g, slot] = min(deliveries, 255)
-            self.group_state[g, slot] = state
+        slots = self.held(index, begin, end)
+        self.group_state[g, slots[seen:]] = lay.PENDING
+        for slot in slots[:seen].tolist():
+            owner = int(self.group_owner[g, slot])
+            if owner >= 0:  # note the new number in place of the owner: adding 1 again would make another one
+                owner = ~(int(self.deliveries[g, slot]) + 1)
+                self.group_owner[g, slot] = owner
+            self.deliveries[g, slot] = ~owner
+            self.group_state[g, slot] = lay.ASIDE if ~owner >= limit else lay.PENDING
         group = self.group(g)
         pending = (self.group_state[g] == lay.PENDING) & (self.sequence < w[group + lay.NEXT])
         w[group + lay.RETURNED] = int(np.count_nonzero(pending & (self.state == lay.READY)))
@@ -435,7 +493,7 @@ class Core:
         role = w[row + lay.ROLE]
         if role == lay.WRITER:
             self.publish(index)
-            self.unclaim(index)
+            self.unclaim(index, died=not closed)
         elif role == lay.READER:
             self.release(index)
             self.give_back(index, w[row + lay.HARVESTED])
@@ -495,77 +553,14 @@ class Core:
         if not len(ready):
             return []
         oldest = ready[np.argmin(self.sequence[ready])]
-        return [
-            g for g in range(self.words[self.control + lay.GROUPS]) if self.group_state[g, oldest] != lay.DONE
-        ]
+        return [g for g in range(self.words[self.control + lay.GROUPS]) if self.group_state[g, oldest] != lay.DONE]
 
     def left(self, g: int) -> tuple[int, int, int]:
         """Number of events pending, being read and set aside in group `g`."""
         states = self.group_state[g][self.state == lay.READY]
         return tuple(int(np.count_nonzero(states == s)) for s in (lay.PENDING, lay.READING, lay.ASIDE))  # type: ignore[return-value]
 
-    def verify(self) -> None:
-        """Check the table against the counters; raises VerifyError naming every contradiction."""
-        w = self.words
-        head = w[self.control + lay.HEAD]
-        faults: list[str] = []
-        ready = self.state == lay.READY
-        sequences = np.sort(self.sequence[ready])
-        if len(np.unique(sequences)) != len(sequences) or (len(sequences) and sequences[-1] >= head):
-            faults.append(f"sequence numbers of ready slots are not unique and below {head}")
-        if w[self.control + lay.OP]:
-            faults.append(f"operation {w[self.control + lay.OP]} was left unfinished")
-        writing = self.state == lay.WRITING
-        for index in self.clients(lay.WRITER):
-            row = self.client(index)
-            run = slice(w[row + lay.PUBLISHED], w[row + lay.RUN_END])
-            mine = writing & (self.writer_of == index)
-            if not mine[run].all() or np.count_nonzero(mine) != max(0, run.stop - run.start):
-                faults.append(f"writer {index} holds other slots than its run {run.start}..{run.stop}")
-            writing = writing & ~mine
-        if writing.any():
-            faults.append(f"{np.count_nonzero(writing)} slots are being written by nobody")
-        for g in range(w[self.control + lay.GROUPS]):
-            faults += self._verify_group(g, head, ready)
-        if faults:
-            raise VerifyError("; ".join(faults))
-
-    def _verify_group(self, g: int, head: int, ready: np.ndarray) -> list[str]:
-        w = self.words
-        group = self.group(g)
-        states = self.group_state[g]
-        pending = ready & (states == lay.PENDING)
-        faults = []
-        fresh = np.count_nonzero(pending & (self.sequence >= w[group + lay.NEXT]))
-        if fresh != head - w[group + lay.NEXT]:
-            faults.append(
-                f"group {g}: {fresh} events not yet handed out, {head - w[group + lay.NEXT]} by the counters"
-            )
-        again = np.count_nonzero(pending) - fresh
-        if again != w[group + lay.RETURNED]:
-            faults.append(
-                f"group {g}: {again} events to be handed out again, {w[group + lay.RETURNED]} by the counter"
-            )
-        reading = ready & (states == lay.READING)
-        held = 0
-        for index in self.clients(lay.READER):
-            row = self.client(index)
-            if w[row + lay.GROUP] == g:
-                slots = self.held(index, w[row + lay.HARVESTED], w[row + lay.TAKEN])
-                held += len(slots)
-                if not (reading[slots] & (self.group_owner[g, slots] == index)).all():
-                    faults.append(f"group {g}: reader {index} lists slots that are not its own")
-        if held != np.count_nonzero(reading):
-            faults.append(
-                f"group {g}: {np.count_nonzero(reading)} slots are being read, {held} by the readers' lists"
-            )
-        committed = head - w[group + lay.SINCE]
-        accounted = w[group + lay.RELEASED] + w[group + lay.QUARANTINED] + sum(self.left(g))
-        if committed != accounted:
-            faults.append(f"group {g}: {committed} events committed, {accounted} released, set aside or left")
-        return faults
-
-    _changes: Final = {
+    _changes: ClassVar[dict[int, Callable[..., None]]] = {
         _PUBLISH: _do_publish,
         _CLAIM: _do_claim,
         _UNCLAIM: _do_unclaim,

@@ -2,7 +2,7 @@
 
 page 0      magic, version, total size, JSON header (dtype, names, creator, boot id)
 control     lock, futex words, control words, client table, group table
-table       per slot: state, owner, sequence, generation, metadata; per group and slot: state, owner, deliveries
+table       per slot: state, owner, sequence, metadata; per group and slot: state, owner, deliveries
 order       ring of slot numbers in the order of publication
 runs        per client: the slots a reader holds
 data        the events, planar: one record per slot, every field a contiguous array
@@ -10,8 +10,9 @@ data        the events, planar: one record per slot, every field a contiguous ar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,6 +28,9 @@ MAX_GROUPS: Final = 16
 FREE: Final = 0
 WRITING: Final = 1
 READY: Final = 2
+
+NO_SEQUENCE: Final = -1
+"""Sequence number of a slot whose content is no published event (any longer)."""
 
 # States of a slot for one reader group
 NONE: Final = 0
@@ -69,6 +73,8 @@ HIGH: Final = 17
 MAX_DELIVERIES: Final = 18
 PAUSED_SINCE: Final = 19
 PAUSED_NS: Final = 20
+LIMIT: Final = 21
+"""Number of events after which writers are told to stop; 0 = none."""
 CONTROL_WORDS: Final = 32
 
 # Words of a client
@@ -131,7 +137,6 @@ class Layout:
     group_owner: int
     deliveries: int
     sequence: int
-    generation: int
     counter: int
     timestamp: int
     deadtime: int
@@ -151,7 +156,7 @@ class Layout:
             at += -(-size // _LINE) * _LINE
             return start
 
-        fields = {
+        fields: dict[str, int] = {
             "mutex": place(_LINE),
             "futex": place(2 * _LINE),
             "control": place(CONTROL_WORDS * 8),
@@ -163,7 +168,6 @@ class Layout:
             "group_owner": place(MAX_GROUPS * slots),
             "deliveries": place(MAX_GROUPS * slots),
             "sequence": place(slots * 8),
-            "generation": place(slots * 8),
             "counter": place(slots * 8),
             "timestamp": place(slots * 8),
             "deadtime": place(slots * 8),
@@ -176,14 +180,16 @@ class Layout:
 
 
 def dtype_to_json(dtype: np.dtype[np.void]) -> list[list[object]]:
-    """A planar record dtype as ``[[name, type, [samples...]], ...]``."""
-    fields = dtype.fields or {}
-    return [[name, fields[name][0].base.str, list(fields[name][0].shape)] for name in dtype.names or ()]
+    """A planar record dtype as ``[[name, type, [samples...]], ...]``, in native byte order."""
+    fields: Mapping[str, Any] = dtype.fields or {}
+    return [
+        [name, fields[name][0].base.newbyteorder("=").str, list(fields[name][0].shape)] for name in dtype.names or ()
+    ]
 
 
 def dtype_from_json(description: list[list[object]]) -> np.dtype[np.void]:
     """The inverse of `dtype_to_json`."""
-    return np.dtype([(str(n), str(t), tuple(int(str(k)) for k in s)) for n, t, s in description])  # type: ignore[attr-defined,misc]
+    return np.dtype([(str(n), str(t), tuple(int(str(k)) for k in s)) for n, t, s in description])  # type: ignore[attr-defined]
 
 
 def planar(dtype: np.dtype[np.void]) -> np.dtype[np.void]:
@@ -198,4 +204,6 @@ def planar(dtype: np.dtype[np.void]) -> np.dtype[np.void]:
     for name in dtype.names:
         if dtype.fields[name][0].base.names:
             raise TypeError(f"field {name!r} of an event must be a plain number type, not a record")
+    if not dtype.itemsize:
+        raise TypeError(f"an event must have at least one sample: {dtype}")
     return dtype_from_json(dtype_to_json(dtype))

@@ -8,9 +8,10 @@ Two traps decide how the calls are made (measured and met, see docs/adr/0002):
 
 * a C call that blocks while it keeps the GIL deadlocks against another thread of the same process that
   holds the mutex. So try first with the GIL kept (cheap), then block with the GIL released;
-* an exception raised by a signal handler (Ctrl-C) can strike between any two calls. The lock word holds
+* an exception raised by a signal handler (Ctrl-C) can strike at any call. The lock word holds
   the thread id of its owner (the kernel's robust-futex format demands it), so whether *we* hold the lock
-  is read from the lock itself, never remembered in a Python variable.
+  is read from the lock itself, never remembered in a Python variable. Thread ids are unique within one pid
+  namespace only: all users of a lock must live in the same one.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ import errno
 import os
 import platform
 import time
-from threading import get_native_id
+from threading import Lock, get_native_id
 from typing import Final
 
 from mimodaq.ring._errors import LockStalled, RingError
 
-MUTEX_BYTES: Final = 64
-"""Room for a pthread_mutex_t (40 bytes on x86-64, 48 on aarch64)."""
+WEAKLY_ORDERED: Final = platform.machine() not in ("x86_64", "i686")
+"""Whether this processor may show stores to others in another order than that of the program."""
 
 _TID_MASK: Final = 0x3FFFFFFF
 _EOWNERDEAD: Final = errno.EOWNERDEAD
+_PATIENCE_S: Final = 0.5
 _STALL_S: Final = 30.0
 _SPINS: Final = 150
 
@@ -97,9 +99,7 @@ class Mutex:
         ):
             code = call(*arguments)
             if code:
-                raise RingError(
-                    f"making the lock of a ring: {os.strerror(code)}; mimodaq needs glibc on Linux"
-                )
+                raise RingError(f"making the lock of a ring: {os.strerror(code)}; mimodaq needs glibc on Linux")
 
     def is_mine(self) -> bool:
         """Whether the calling thread holds the lock."""
@@ -115,6 +115,7 @@ class Mutex:
 
     def _acquire_slowly(self, code: int) -> bool:
         if self.is_mine() and code != _EOWNERDEAD:
+            self.mend()
             return True  # an exception struck in the few instructions before the release
         for _ in range(_SPINS):
             if code != errno.EBUSY:
@@ -123,30 +124,54 @@ class Mutex:
         if code == errno.EBUSY:
             code = self._block()
         if code == _EOWNERDEAD:
-            _consistent(self._address)
+            self.mend()
             return True
         if code:
             raise RingError(f"taking the lock of a ring: {os.strerror(code)}")
         return False
 
     def _block(self) -> int:
-        give_up = time.monotonic() + _STALL_S
-        while True:
-            code = int(
-                _clocklock(self._address, _CLOCK_MONOTONIC, ctypes.byref(_timespec(time.monotonic() + 0.5)))
-            )
-            if code not in (errno.ETIMEDOUT, errno.EINTR):
+        for _ in range(int(_STALL_S / _PATIENCE_S)):  # tries, not time: this process may have been stopped itself
+            until = _timespec(time.monotonic() + _PATIENCE_S)
+            code = int(_clocklock(self._address, _CLOCK_MONOTONIC, ctypes.byref(until)))
+            if code != errno.ETIMEDOUT:
                 return code
-            if time.monotonic() > give_up:
-                owner = self._word[0] & _TID_MASK
-                raise LockStalled(
-                    f"the lock of the ring has been held for {_STALL_S:.0f} s by thread {owner}, which does not run "
-                    f"(stopped, or in a debugger?). Let it go on (kill -CONT {owner}) or end it (kill -KILL {owner})"
-                )
+        owner = self._word[0] & _TID_MASK
+        raise LockStalled(
+            f"the lock of the ring has been held for {_STALL_S:.0f} s by thread {owner}, which does not run "
+            f"(stopped, or in a debugger?). Let it go on (kill -CONT {owner}) or end it (kill -KILL {owner})"
+        )
+
+    def mend(self) -> None:
+        """Declare the state protected by the lock whole; a lock inherited from the dead can be used for ever only then.
+
+        Does nothing to a lock that was not inherited. The caller must hold the lock.
+        """
+        _consistent(self._address)
 
     def release(self) -> None:
         """Give the lock back."""
         _unlock(self._address)
+
+
+class Fence:
+    """Keeps the loads and stores before it before those behind it, where the processor may exchange them.
+
+    The words that are changed without the lock are plain stores. x86 shows them to other processors in program
+    order; ARM and RISC-V need a barrier, and the only ones Python offers are inside its locks: the release of the first
+    of two acquire-release pairs and the acquire of the second keep their order, and with them all around.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+
+    def __call__(self) -> None:
+        """Let nothing pass."""
+        if WEAKLY_ORDERED:
+            with self._lock:
+                pass
+            with self._lock:
+                pass
 
 
 def futex_wait(address: int, expected: int, timeout_s: float, mask: int) -> None:
@@ -165,6 +190,4 @@ def futex_wait(address: int, expected: int, timeout_s: float, mask: int) -> None
 
 def futex_wake(address: int, count: int, mask: int) -> None:
     """Wake at most `count` sleepers who wait under one of the bits of `mask`."""
-    _syscall(
-        _SYS_FUTEX, ctypes.c_void_p(address), _FUTEX_WAKE_BITSET, count, None, None, ctypes.c_uint32(mask)
-    )
+    _syscall(_SYS_FUTEX, ctypes.c_void_p(address), _FUTEX_WAKE_BITSET, count, None, None, ctypes.c_uint32(mask))

@@ -56,7 +56,7 @@ class Observer(Client):
             place = self._wait(self._attempt, timeout)
             if place is None:
                 raise TimeoutError(f"ring {self.name} had no new event for {timeout} s")
-            slot, generation, sequence = place
+            slot, sequence = place
             if slot < 0:
                 return None
             core = self._core
@@ -68,7 +68,8 @@ class Observer(Client):
                 float(core.deadtime[slot]),
                 sequence,
             )
-            if core.generation[slot] == generation:
+            core.fence()
+            if core.sequence[slot] == sequence:
                 self.skipped += sequence - self._seen - 1 if self._seen >= 0 else 0
                 self._seen = sequence
                 return found
@@ -77,17 +78,18 @@ class Observer(Client):
             f"ring {self.name}: no event stayed long enough to be copied in {_TRIES} tries; more slots would help"
         )
 
-    def _attempt(self) -> tuple[int, int, int] | Wait:
+    def _attempt(self) -> tuple[int, int] | Wait:
+        """The slot and number of the newest event, slot -1 at the end of the stream."""
         core, w = self._core, self._words
         w[self._row + lay.WAITING] = 0
         if w[core.control + lay.FLAGS] & lay.CLOSED:
-            return -1, 0, 0
+            self._check()
         core.harvest_writers()
         newest = w[core.control + lay.HEAD] - 1
         if newest > self._seen:
             slot = int(core.order[newest % core.slots])
-            if core.sequence[slot] == newest and core.state[slot] != lay.WRITING:
-                return slot, int(core.generation[slot]), newest
+            if core.sequence[slot] == newest:  # otherwise it is being overwritten, and a newer one comes
+                return slot, newest
         if core.ended():
-            return -1, 0, 0
+            return -1, 0
         return self._sleep()

@@ -9,8 +9,9 @@ from typing import Final, Self
 import numpy as np
 
 from mimodaq.ring import _layout as lay
-from mimodaq.ring._client import LINGER_S, Batch, Client, Wait, locked
-from mimodaq.ring._core import Core
+from mimodaq.ring._client import LINGER_S, Batch, Client, Wait
+from mimodaq.ring._core import Core, locked
+from mimodaq.ring._mutex import WEAKLY_ORDERED
 
 _GROWTH: Final = 4
 
@@ -25,9 +26,9 @@ _END: Final = _End()
 class Reader(Client):
     """Gets every event of its group that no other member of the group gets, in order.
 
-    Several events are taken under one lock operation when they are worked off fast (at most what one millisecond needs);
-    a slow reader takes one at a time. A release is one store. What a reader has not released when its process dies
-    goes back to the group.
+    Several events are taken under one lock operation when they are worked off fast (at most what one millisecond
+    needs); a slow reader takes one at a time. A release is one store. What a reader has not released when its process
+    dies goes back to the group.
     """
 
     _role = lay.READER
@@ -39,7 +40,9 @@ class Reader(Client):
         self.group = core.text(core.group(group) + lay.NAME, lay.NAME_BYTES)
         """Name of the reader group."""
         super().__init__(core, name, label, group)
-        self._events = core.events
+        self._events = core.events.view()
+        self._events.flags.writeable = False  # other groups read the same slot
+        self._fence = core.fence
         self._done = self._row + lay.DONE_COUNT
         self._handed = self._row + lay.HANDED
         self._run: Sequence[int] = ()
@@ -48,7 +51,6 @@ class Reader(Client):
         self._slot = -1
         self._want = 1
         self._taken_at = 0.0
-        self._limit = core.slots
 
     def __enter__(self) -> Self:
         """Use as a context manager: closed at the end of the block."""
@@ -64,9 +66,10 @@ class Reader(Client):
         w = self._words
         if j < len(self._run) and not w[self._attention]:
             position = self._base + j
+            if WEAKLY_ORDERED:
+                self._fence()
             w[self._done] = position
         else:
-            w[self._done] = self._base + j
             if not self._refill(1, timeout, release=True):
                 return None
             j = self._next
@@ -114,6 +117,8 @@ class Reader(Client):
 
     def release(self, n: int | None = None) -> None:
         """Release the oldest `n` events taken and not yet released (default: all); their views are void then."""
+        if not self._open:
+            self._check()
         w = self._words
         done = w[self._done]
         taken = self._base + self._next
@@ -121,9 +126,15 @@ class Reader(Client):
             if not 0 <= n <= taken - done:
                 raise ValueError(f"ring {self.name}: {n} events to release, {taken - done} are taken")
             taken = done + n
+        self._fence()
         w[self._done] = taken
         if w[self._attention] or self._next >= len(self._run):
             locked(self._core, self._release_locked)
+
+    @property
+    def has_event(self) -> bool:
+        """Whether an event was given, so that `counter` and the like mean something."""
+        return self._slot >= 0
 
     @property
     def counter(self) -> int:
@@ -146,7 +157,8 @@ class Reader(Client):
         return int(self._core.sequence[self._slot])
 
     def available(self) -> int:
-        """Number of events this reader could get without waiting."""
+        """Number of events this reader could get without waiting. Raises RingClosed after an abort."""
+        self._check()
         return locked(self._core, self._available_locked)
 
     def _available_locked(self) -> int:
@@ -155,6 +167,9 @@ class Reader(Client):
         group = self._core.group(w[self._row + lay.GROUP])
         waiting = w[self._core.control + lay.HEAD] - w[group + lay.NEXT] + w[group + lay.RETURNED]
         return waiting + len(self._run) - self._next
+
+    def _forget(self) -> None:
+        self._run = ()
 
     def _release_locked(self) -> None:
         if self._core.release(self._index):
@@ -165,6 +180,9 @@ class Reader(Client):
     def _refill(self, n: int, timeout: float | None, *, release: bool) -> bool:
         """Give back and take; false at the end of the stream."""
         self._check()
+        if release:
+            self._fence()
+            self._words[self._done] = self._base + self._next
         used = self._next
         if self._words[self._attention] or not used:
             self._want = 1
@@ -179,13 +197,12 @@ class Reader(Client):
 
     def _attempt(self, n: int) -> bool | _End | Wait:
         core, w = self._core, self._words
+        self._run = ()  # what is not yet given to the caller goes back; an exception may strike anywhere below
         w[self._row + lay.WAITING] = 0
         w[self._attention] = 0
         freed = core.release(self._index)
         core.give_back(self._index, self._base + self._next)
-        self._base = w[self._row + lay.TAKEN]
-        self._next = 0
-        self._run = ()
+        self._base, self._next = w[self._row + lay.TAKEN], 0
         if freed:
             core.wake_writers()
         if w[core.control + lay.FLAGS] & lay.CLOSED:
@@ -211,4 +228,5 @@ class Reader(Client):
         if w[self._row + lay.TAKEN] > w[self._row + lay.HARVESTED]:
             return True
         core.harvest_readers()
-        return not any(core.left(group))
+        pending, reading, _ = core.left(group)
+        return not pending + reading

@@ -6,20 +6,22 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
 from mimodaq.ring import _layout as lay
 from mimodaq.ring import _segment
-from mimodaq.ring._client import locked
-from mimodaq.ring._core import Core
+from mimodaq.ring._core import Core, locked
 from mimodaq.ring._errors import RingError
 from mimodaq.ring._mutex import Mutex
 from mimodaq.ring._observer import Observed, Observer
 from mimodaq.ring._process import boot_id, myself
 from mimodaq.ring._reader import Reader
+from mimodaq.ring._verify import verify
 from mimodaq.ring._writer import Writer
+
+_MOST_DELIVERIES: Final = 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +120,18 @@ class Ring:
         buffer: str = "",
         description: Mapping[str, Any] | None = None,
         max_deliveries: int = 3,
+        limit: int = 0,
     ) -> Self:
         """Make a ring of `slots` events of `dtype` under the name `segment` (see `segment_name`).
 
         `groups` are the reader groups; more may join later and get the events from then on. With `expected_writers` = n
         the stream ends when n writers have closed; with 0 when `end` was called and the writers have left.
-        An event is set aside once `max_deliveries` readers have died on it. Raises NoSpace when /dev/shm is too small,
+        With `limit` = n exactly n events are taken, then writers are told to stop. An event is set aside once `max_deliveries` readers have died on it. Raises NoSpace when /dev/shm is too small,
         SegmentInUse when living processes use that name, TypeError or ValueError for a dtype or number that makes no ring.
         """
         dtype = lay.planar(dtype)
+        if not 1 <= max_deliveries <= _MOST_DELIVERIES:
+            raise ValueError(f"ring {segment}: max_deliveries must be 1 to {_MOST_DELIVERIES}, not {max_deliveries}")
         if slots < 1:
             raise ValueError(f"ring {segment} needs at least one slot, not {slots}")
         layout = lay.Layout.of(slots, dtype.itemsize)
@@ -146,6 +151,7 @@ class Ring:
             w, c = core.words, core.control
             w[c + lay.EXPECTED] = expected_writers
             w[c + lay.MAX_DELIVERIES] = max_deliveries
+            w[c + lay.LIMIT] = limit
             ring = cls(core, segment, header)
             for group in groups:
                 ring.add_group(group)
@@ -188,8 +194,7 @@ class Ring:
         """Names of the reader groups."""
         core = self._core
         return tuple(
-            core.text(core.group(g) + lay.NAME, lay.NAME_BYTES)
-            for g in range(core.words[core.control + lay.GROUPS])
+            core.text(core.group(g) + lay.NAME, lay.NAME_BYTES) for g in range(core.words[core.control + lay.GROUPS])
         )
 
     def add_group(self, name: str) -> None:
@@ -232,6 +237,22 @@ class Ring:
     def close(self) -> None:
         """Abort: everybody gets RingClosed, events in the ring stay where they are."""
         self._set(lay.CLOSED | lay.ENDING, lay.PAUSED)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether writers are told to stop."""
+        return bool(self._core.words[self._core.control + lay.FLAGS] & (lay.ENDING | lay.CLOSED))
+
+    def give_up_writer(self) -> None:
+        """Count a writer that died and will not come back as finished."""
+
+        def finish() -> None:
+            core = self._core
+            core.reap()
+            core.words[core.control + lay.CLOSED_WRITERS] += 1
+            core.wake_all()
+
+        locked(self._core, finish)
 
     def expect_writers(self, n: int) -> None:
         """Change the number of writers whose closing ends the stream."""
@@ -280,13 +301,16 @@ class Ring:
                     int(core.sequence[slot]),
                 )
                 keep(name, found, int(core.deliveries[g, slot]))
-                locked(core, self._discard, g, slot)
-                taken += 1
+                taken += locked(core, self._discard, g, slot, found.sequence)
         return taken
 
-    def _discard(self, g: int, slot: int) -> None:
-        self._core.discard(g, slot)
-        self._core.wake_all()
+    def _discard(self, g: int, slot: int, sequence: int) -> bool:
+        core = self._core
+        if core.sequence[slot] != sequence or core.group_state[g, slot] != lay.ASIDE:
+            return False  # another process was faster
+        core.discard(g, slot)
+        core.wake_all()
+        return True
 
     # -- figures --------------------------------------------------------------------------------------------
 
@@ -296,7 +320,7 @@ class Ring:
 
     def verify(self) -> None:
         """Check the slot table against every counter; raises VerifyError naming the contradictions."""
-        locked(self._core, self._core.verify)
+        locked(self._core, verify, self._core)
 
     def _status(self) -> RingStatus:
         core, w, c = self._core, self._core.words, self._core.control
@@ -308,9 +332,7 @@ class Ring:
         for index in core.clients(lay.WRITER):
             row = core.client(index)
             label = core.text(row + lay.LABEL, lay.LABEL_BYTES)
-            writers.append(
-                WriterStatus(label, w[row + lay.PID], w[row + lay.EVENTS], w[row + lay.C_WAIT_NS] / 1e9)
-            )
+            writers.append(WriterStatus(label, w[row + lay.PID], w[row + lay.EVENTS], w[row + lay.C_WAIT_NS] / 1e9))
         paused = w[c + lay.PAUSED_NS]
         if flags & lay.PAUSED:
             paused += time.monotonic_ns() - w[c + lay.PAUSED_SINCE]

@@ -8,18 +8,20 @@ sees a half-made one, and one whose maker was killed vanishes by itself.
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import mmap
 import os
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from mimodaq.ring import _layout as lay
 from mimodaq.ring._errors import NoSpace, SegmentError, SegmentInUse
-from mimodaq.ring._process import Identity, boot_id, is_alive
+from mimodaq.ring._process import Identity, boot_id, is_alive, namespace
 
 SHM: Final = Path("/dev/shm")
 _PREFIX: Final = "mimodaq"
@@ -84,16 +86,36 @@ def publish(name: str, fd: int) -> None:
             # a directory descriptor makes Python call linkat(AT_SYMLINK_FOLLOW), see open(2) on O_TMPFILE
             os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
         except FileExistsError:
-            users = living_users(path)
-            if users:
-                raise SegmentInUse(
-                    f"ring {name} exists and is used by process {', '.join(str(u.pid) for u in users)}: "
-                    "is this experiment running already?"
-                ) from None
-            path.unlink(missing_ok=True)
+            remove_left_over(path)
         else:
             return
     raise SegmentInUse(f"ring {name}: another process makes a ring of this name at this moment")
+
+
+def remove_left_over(path: Path) -> None:
+    """Remove a segment that no living process made or uses.
+
+    Raises SegmentInUse when there is one, SegmentError when the file is no segment of ours.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SegmentError(f"opening {path}: {error.strerror}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)  # two processes may clean up here, and one of them make a new segment
+        users = _living_users(path, fd)
+        if users:
+            raise SegmentInUse(
+                f"ring {path.name} exists and is used by process {', '.join(str(u.pid) for u in users)}: "
+                "is this experiment running already?"
+            )
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(fd), path.lstat()):
+                path.unlink()
+    finally:
+        os.close(fd)
 
 
 def open_segment(name: str) -> tuple[mmap.mmap, dict[str, Any]]:
@@ -110,6 +132,11 @@ def open_segment(name: str) -> tuple[mmap.mmap, dict[str, Any]]:
         raise SegmentError(f"opening ring {name}: {error.strerror}") from error
     try:
         header = _read_header(path, fd)
+        if header["creator"][2] != namespace():
+            raise SegmentError(
+                f"ring {name} was made in another pid namespace (container), where the owner of its lock cannot be told: "
+                "run all programs of an experiment in the same one"
+            )
         return mmap.mmap(fd, os.fstat(fd).st_size), header
     finally:
         os.close(fd)
@@ -124,16 +151,19 @@ def _read_header(path: Path, fd: int) -> dict[str, Any]:
         raise SegmentError(f"{path} is not a ring of mimodaq")
     if version != lay.VERSION:
         raise SegmentError(
-            f"{path} has layout version {version}, this mimodaq knows {lay.VERSION}: end the programs of the other version"
+            f"{path} has layout version {version}, this mimodaq knows {lay.VERSION}: end the programs of the other one"
         )
     if size != os.fstat(fd).st_size or _HEAD.size + length > len(raw):
         raise SegmentError(f"{path} is damaged: {os.fstat(fd).st_size} bytes where its header says {size}")
     try:
-        header = json.loads(raw[_HEAD.size : _HEAD.size + length])
-    except ValueError as error:
-        raise SegmentError(f"{path} is damaged: its header cannot be read") from error
-    if not isinstance(header, dict):
-        raise SegmentError(f"{path} is damaged: its header cannot be read")
+        header: dict[str, Any] = json.loads(raw[_HEAD.size : _HEAD.size + length])
+        Identity(*header["creator"])
+        header["boot"], header["buffer"], header["description"]
+        layout = lay.Layout.of(header["slots"], lay.dtype_from_json(header["dtype"]).itemsize)
+    except (ValueError, TypeError, LookupError) as error:
+        raise SegmentError(f"{path} is damaged: its header cannot be read ({error})") from error
+    if layout.total != size:
+        raise SegmentError(f"{path} is damaged: {size} bytes for {header['slots']} slots, which need {layout.total}")
     return header
 
 
@@ -147,13 +177,17 @@ def living_users(path: Path) -> list[Identity]:
     except FileNotFoundError:
         return []
     try:
-        header = _read_header(path, fd)
-        if header["boot"] != boot_id():
-            return []
-        layout = lay.Layout.of(header["slots"], lay.dtype_from_json(header["dtype"]).itemsize)
-        table = memoryview(os.pread(fd, lay.MAX_CLIENTS * lay.CLIENT_WORDS * 8, layout.clients)).cast("q")
+        return _living_users(path, fd)
     finally:
         os.close(fd)
+
+
+def _living_users(path: Path, fd: int) -> list[Identity]:
+    header = _read_header(path, fd)
+    if header["boot"] != boot_id():
+        return []
+    layout = lay.Layout.of(header["slots"], lay.dtype_from_json(header["dtype"]).itemsize)
+    table = memoryview(os.pread(fd, lay.MAX_CLIENTS * lay.CLIENT_WORDS * 8, layout.clients)).cast("q")
     users = {Identity(*header["creator"])}
     for row in range(0, len(table), lay.CLIENT_WORDS):
         if table[row + lay.ROLE]:

@@ -9,9 +9,10 @@ from typing import Any, Final, Self
 import numpy as np
 
 from mimodaq.ring import _layout as lay
-from mimodaq.ring._client import LINGER_S, Batch, Client, Wait, locked
-from mimodaq.ring._core import Core
+from mimodaq.ring._client import LINGER_S, Batch, Client, Wait
+from mimodaq.ring._core import Core, locked
 from mimodaq.ring._errors import RingEnding, RingFull
+from mimodaq.ring._mutex import WEAKLY_ORDERED
 
 _GROWTH: Final = 4
 
@@ -19,9 +20,9 @@ _GROWTH: Final = 4
 class Writer(Client):
     """Puts events into a ring, one at a time or in batches.
 
-    Slots are claimed under the lock, several at once when events come fast; a commit is one store that any reader finds
-    for itself, so it never waits for the next event. The writer waits when every slot is in use (the time is charged to the
-    reader group that holds the oldest event) and while the ring is paused.
+    Slots are claimed under the lock, several at once when events come fast; a commit is one store that any reader
+    finds for itself, so it never waits for the next event. The writer waits when every slot is in use (the time is
+    charged to the reader group that holds the oldest event) and while the ring is paused.
     """
 
     _role = lay.WRITER
@@ -36,6 +37,7 @@ class Writer(Client):
         self._counter = core.counter
         self._timestamp = core.timestamp
         self._deadtime = core.deadtime
+        self._fence = core.fence
         self._size = self.dtype.itemsize
         self._same: np.dtype[Any] = self.dtype
         self._committed = self._row + lay.COMMITTED
@@ -65,24 +67,31 @@ class Writer(Client):
 
         `event` is a record of the ring's dtype (also as array of one element), its bytes, or a mapping of field name to
         values (fields not named are zero). Defaults of the metadata: the sequence number in this ring, the time
-        now, -1. Raises RingEnding when writers must stop, RingClosed after an abort, TypeError or ValueError when the event does not fit.
+        now, -1. Raises RingEnding when writers must stop, RingClosed after an abort, TypeError or ValueError when the
+        event does not fit.
         """
         i = self._i
-        if i == self._end or self._words[self._attention]:
+        if i == self._end or self._in_hand or self._words[self._attention]:
             i = self._refill(1, None)
-        self._words[self._filling] = i + 1
-        if (type(event) is bytes and len(event) == self._size) or (
-            type(event) is np.void and (event.dtype is self._same or self._is_same(event.dtype))
-        ):
-            self._raw[i] = event
-        else:
-            self._store(i, event)
-        if counter is not None:
-            self._counter[i] = counter
-        if timestamp is not None:
-            self._timestamp[i] = timestamp
-        if deadtime is not None:
-            self._deadtime[i] = deadtime
+        try:
+            self._words[self._filling] = i + 1
+            if (type(event) is bytes and len(event) == self._size) or (
+                type(event) is np.void and (event.dtype is self._same or self._is_same(event.dtype))
+            ):
+                self._raw[i] = event
+            else:
+                self._store(i, event)
+            if counter is not None:
+                self._counter[i] = counter
+            if timestamp is not None:
+                self._timestamp[i] = timestamp
+            if deadtime is not None:
+                self._deadtime[i] = deadtime
+        except BaseException:
+            self._words[self._attention] = 1  # the slot is given back and claimed afresh: its metadata may be half set
+            raise
+        if WEAKLY_ORDERED:
+            self._fence()
         self._i = i = i + 1
         self._words[self._committed] = i
         if i == self._end:
@@ -91,18 +100,17 @@ class Writer(Client):
     def slot(self, timeout: float | None = None) -> np.void:
         """The next free slot, to be filled in place and then committed; blocks while the ring is full or paused.
 
-        It may hold older data. Called again without a commit, it gives the same slot. Raises RingFull after `timeout` seconds, RingEnding, RingClosed.
+        It may hold older data. What was in hand and not committed is given back first. Raises RingFull after `timeout`
+        seconds, RingEnding, RingClosed.
         """
         i = self._i
-        if i == self._end or self._words[self._attention]:
+        if i == self._end or self._in_hand or self._words[self._attention]:
             i = self._refill(1, timeout)
         self._words[self._filling] = i + 1
         self._in_hand = 1
         return self._events[i]  # type: ignore[no-any-return]
 
-    def commit(
-        self, counter: int | None = None, timestamp: float | None = None, deadtime: float | None = None
-    ) -> None:
+    def commit(self, counter: int | None = None, timestamp: float | None = None, deadtime: float | None = None) -> None:
         """Commit the slot given by `slot`; metadata as in `put`. Without a slot in hand nothing happens."""
         if not self._in_hand:
             return
@@ -118,11 +126,11 @@ class Writer(Client):
     def claim(self, n: int, timeout: float | None = None) -> Batch:
         """Up to `n` (at least one) consecutive free slots to be filled in place, events and metadata.
 
-        Blocks until there is one. They stay in hand until `commit_batch`. Raises RingFull after `timeout` seconds,
-        RingEnding, RingClosed.
+        Blocks until there is one. They stay in hand until `commit_batch`; what was in hand before and not committed is
+        given back first. Raises RingFull after `timeout` seconds, RingEnding, RingClosed.
         """
         i = self._i
-        if i == self._end or self._words[self._attention]:
+        if i == self._end or self._in_hand or self._words[self._attention]:
             i = self._refill(n, timeout)
         end = min(i + n, self._end)
         self._words[self._filling] = i + 1
@@ -134,7 +142,10 @@ class Writer(Client):
         n = self._in_hand if n is None else n
         if not 0 <= n <= self._in_hand:
             raise ValueError(f"ring {self.name}: {n} slots to commit, {self._in_hand} are in hand")
-        self._advance(n)
+        if n < self._in_hand:
+            self._core.preset(self._i + n, self._i + self._in_hand)
+        if self._in_hand:
+            self._advance(n)
 
     def flush(self) -> None:
         """Make every committed event visible now, without waiting for readers to look."""
@@ -154,11 +165,16 @@ class Writer(Client):
         """Whether the ring is paused: the next claim would block."""
         return bool(self._words[self._core.control + lay.FLAGS] & lay.PAUSED)
 
+    def _forget(self) -> None:
+        self._begin = self._i = self._end = self._in_hand = 0
+
     def _advance(self, n: int) -> None:
+        if WEAKLY_ORDERED:
+            self._fence()
         self._in_hand = 0
         self._i += n
         self._words[self._committed] = self._i
-        if self._i == self._end:
+        if self._i == self._end or self._words[self._attention]:
             self._publish()
         elif not n:
             self._words[self._filling] = 0
@@ -181,9 +197,12 @@ class Writer(Client):
                 )
             record = self._events[i]
             for name in self.dtype.names or ():
-                record[name][...] = event.get(name, 0)
+                record[name] = event.get(name, 0)
         elif isinstance(event, bytes | bytearray | memoryview):
-            raise ValueError(f"ring {self.name}: an event has {self._size} bytes, {len(event)} were given")
+            raw = bytes(event)
+            if len(raw) != self._size:
+                raise ValueError(f"ring {self.name}: an event has {self._size} bytes, {len(raw)} were given")
+            self._raw[i] = raw
         else:
             found = getattr(event, "dtype", type(event).__name__)
             raise TypeError(f"ring {self.name} takes events of {self.dtype}, not {found}")
@@ -215,7 +234,7 @@ class Writer(Client):
         core = self._core
         core.harvest_readers()
         limit = max(1, core.slots // (2 * len(core.clients(lay.WRITER))))
-        begin, end = core.claim(self._index, max(n, min(self._want, limit)))
+        begin, end = core.claim(self._index, min(core.events_wanted(), max(n, min(self._want, limit))))
         if begin == end:
             return False
         self._begin = self._i = begin
@@ -227,13 +246,19 @@ class Writer(Client):
         """Publish what is committed and get more slots; returns the first."""
         self._check()
         self._adapt()
-        if self._wait(lambda: self._attempt(n), timeout) is None:
-            self._begin = self._i = self._end = 0
+        try:
+            outcome = self._wait(lambda: self._attempt(n), timeout)
+        finally:
+            if self._wait_from:
+                locked(self._core, self._charge)
+        if outcome is None:
             raise RingFull(f"ring {self.name} had no free slot for {timeout} s: its readers do not keep up")
         return self._i
 
     def _attempt(self, n: int) -> bool | Wait:
         core, w = self._core, self._words
+        self._in_hand = 0  # and none of the run: an exception may strike anywhere below
+        self._begin = self._i = self._end
         w[self._row + lay.WAITING] = 0
         w[self._attention] = 0
         self._publish_locked()
@@ -248,6 +273,9 @@ class Writer(Client):
             return self._sleep()
         if self._claim(n):
             return True
+        limit = w[core.control + lay.LIMIT]
+        if limit and w[core.control + lay.HEAD] >= limit:
+            raise RingEnding(f"ring {self.name}: all {limit} events asked for are taken")
         self._blamed = core.blamed()
         self._wait_from = time.monotonic_ns()
         return self._sleep()

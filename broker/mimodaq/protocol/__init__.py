@@ -1,0 +1,1 @@
+"""Decisions without sockets, clocks or files: `handle(event, now) -> effects`."""

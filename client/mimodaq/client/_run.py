@@ -1,0 +1,163 @@
+"""`mimodaq run`: one run of a setup on this host, from the terminal."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from mimodaq.config import Setup, SetupErrors, load_setup
+from mimodaq.ring import SegmentError
+
+EXIT_GOOD = 0
+EXIT_NOT_GOOD = 1
+EXIT_USAGE = 2
+
+
+class UsageError(Exception):
+    """The user has to change something; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What was typed."""
+
+    setup: Path
+    overrides: Sequence[str] = ()
+    output: Path | None = None
+    headless: bool = False
+    as_json: bool = False
+    quiet: bool = False
+
+
+def setup_path(given: Path) -> Path:
+    """The setup file meant by a path: itself, or the one setup file of a directory."""
+    if not given.is_dir():
+        return given
+    found = sorted(given.glob("*setup.yaml"))
+    if len(found) == 1:
+        return found[0]
+    what = "none" if not found else ", ".join(p.name for p in found)
+    raise UsageError(f"{given} is a directory: name one of its setup files (*setup.yaml: {what})")
+
+
+def run(request: RunRequest) -> int:
+    """Carry out a run; returns the exit code."""
+    return guarded(request.as_json, lambda: _run(request))
+
+
+def guarded(as_json: bool, work: Any) -> int:
+    """Call `work`; turn what the user can mend into one clear message and exit code 2."""
+    from mimodaq.node import RunDirectoryError
+
+    problems: list[dict[str, Any]] = []
+    try:
+        return int(work())
+    except SetupErrors as error:
+        message = str(error)
+        problems = [
+            {"file": p.where.file, "line": p.where.line, "message": p.message, "suggestion": p.suggestion}
+            for p in error.problems
+        ]
+    except (UsageError, RunDirectoryError, SegmentError) as error:
+        message = str(error)
+    print(message, file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": message, "problems": problems}))
+    return EXIT_USAGE
+
+
+def _run(request: RunRequest) -> int:
+    from mimodaq.client import _summary
+    from mimodaq.client._display import display_for
+    from mimodaq.client._keyboard import HELP, Keyboard, is_terminal
+    from mimodaq.node import Engine, RunOptions
+
+    setup = load_setup(setup_path(request.setup), request.overrides)
+    for warning in setup.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    keys = setup.keyboard and is_terminal()
+    live = sys.stderr.isatty() and not request.headless
+    with ExitStack() as stack:
+        display = stack.enter_context(display_for(live=live, help_line=HELP if keys else "Ctrl-C stops, twice aborts"))
+        engine = Engine(
+            setup,
+            RunOptions(
+                directory=request.output,
+                on_snapshot=(lambda s: None) if request.quiet else display.snapshot,
+                on_log=display.log,
+            ),
+        )
+        stack.enter_context(_signals(engine))
+        if keys:
+            keyboard = stack.enter_context(
+                Keyboard(lambda name: engine.command(name, "key"), lambda: print(HELP, file=sys.stderr))
+            )
+            engine.watch(keyboard.fd, keyboard.read)
+        result = engine.run()
+    if request.as_json:
+        print(json.dumps(_summary.as_json(setup, result), default=str))
+    else:
+        print(_summary.as_text(setup, result))
+    return EXIT_GOOD if result.verdict == "good" else EXIT_NOT_GOOD
+
+
+@contextmanager
+def _signals(engine: Any) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop the run cleanly; a second one aborts it; a third ends this process at once."""
+    received = 0
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal received
+        received += 1
+        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        if received > 2:
+            raise KeyboardInterrupt
+        engine.command("stop" if received == 1 else "abort", name if received == 1 else f"second {name}")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def check(path: Path, overrides: Sequence[str], as_json: bool) -> int:
+    """Check a setup without taking data; returns the exit code."""
+
+    def work() -> int:
+        from mimodaq.node import check_functions
+
+        setup = load_setup(setup_path(path), overrides)
+        problems = check_functions(setup)
+        if problems:
+            raise SetupErrors(problems)
+        if as_json:
+            print(json.dumps({"setup": str(setup.path), "problems": [], "warnings": [str(w) for w in setup.warnings]}))
+        else:
+            print(_layout(setup))
+        return EXIT_GOOD
+
+    return guarded(as_json, work)
+
+
+def _layout(setup: Setup) -> str:
+    from mimodaq.client._texts import size
+
+    lines = [f"{setup.path.name}: {len(setup.buffers)} buffers, {len(setup.functions)} functions, no problem found", ""]
+    for buffer in setup.buffers.values():
+        fields = ", ".join(f"{f.name} {f.dtype.name}[{f.samples}]" for f in buffer.fields)
+        lines.append(f"  {buffer.name}  {buffer.slots} slots x {size(buffer.event_dtype.itemsize)}  {fields}")
+    lines.append("")
+    for function in setup.functions.values():
+        links = ", ".join(f"{access} {name}" for name, access in function.rb_assign.items())
+        lines.append(f"  {function.name}  {function.function} ({function.processes})  {links}")
+    lines += [f"\nwarning: {w}" for w in setup.warnings]
+    return "\n".join(lines)

@@ -1,0 +1,164 @@
+"""The command `mimodaq`. Imports nothing heavy until a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="mimodaq",
+    help="Data acquisition for lab courses and small experiments.\n\n"
+    "Begin with: mimodaq init my_experiment --example template",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Setup = Annotated[Path, typer.Argument(help="Setup file, or a directory that holds one.", metavar="SETUP")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one value: input=FILE, Fkt_2.config.threshold=0.05, RingBuffer.RB_1.number_of_slots=64.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"mimodaq {version('mimodaq')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _version_: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Data acquisition for lab courses and small experiments."""
+
+
+@app.command()
+def run(
+    setup: Setup = Path("setup.yaml"),
+    events: Annotated[
+        int | None, typer.Option(min=1, help="Stop after exactly so many events of the first buffer.")
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option(help="Stop after this time: 30 s, 10 min, 2 h. Pauses do not count.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Run directory, instead of a new one in output_directory.")
+    ] = None,
+    set_: Set = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Plain lines instead of the live table.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No rates, only what is written to the log.")] = False,
+    json_: Json = False,
+) -> None:
+    """Take data: start every function of the setup, show rates, stop cleanly, write the record.
+
+    Keys: P pause, R resume, S or E stop. Ctrl-C stops and saves; a second Ctrl-C aborts.
+
+    Exit codes: 0 the run is good, 1 it ended but is not good, 2 wrong usage or setup (see stderr).
+    """
+    from mimodaq.client._run import RunRequest
+    from mimodaq.client._run import run as carry_out
+
+    overrides = list(set_ or [])
+    if events is not None:
+        overrides.append(f"runevents={events}")
+    if duration is not None:
+        overrides.append(f"runtime={duration}")
+    raise typer.Exit(carry_out(RunRequest(setup, overrides, output, headless, json_, quiet)))
+
+
+@app.command()
+def check(setup: Setup = Path("setup.yaml"), set_: Set = None, json_: Json = False) -> None:
+    """Check a setup without taking data: keys, buffers, graph, modules, functions and their options."""
+    from mimodaq.client._run import check as carry_out
+
+    raise typer.Exit(carry_out(setup, set_ or [], json_))
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(help="New directory.", metavar="DIR")],
+    example: Annotated[str, typer.Option(help="Which example: see mimodaq examples.")] = "template",
+) -> None:
+    """Begin an experiment: copy an example into a new directory."""
+    from mimodaq.client import _examples
+    from mimodaq.client._run import guarded
+
+    raise typer.Exit(guarded(False, lambda: _examples.init(directory, example)))
+
+
+@app.command()
+def examples() -> None:
+    """List the examples that init can copy."""
+    from mimodaq.client._examples import names
+
+    for name, line in names().items():
+        print(f"{name:12} {line}")
+
+
+@app.command()
+def recover(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Run directories or files of runs that were killed.", metavar="RUN")
+    ],
+    json_: Json = False,
+) -> None:
+    """Make the files of a killed run readable: turn journals into Parquet, cut torn lines. Harmless if repeated."""
+    from mimodaq.client._recover import recover as carry_out
+
+    raise typer.Exit(carry_out(paths, json_))
+
+
+@app.command()
+def replay(
+    run_: Annotated[Path, typer.Argument(help="Run directory.", metavar="RUN")],
+    output: Annotated[Path | None, typer.Option(help="Run directory of the new run.")] = None,
+    speed: Annotated[str, typer.Option(help="full, recorded, or a factor such as 10.")] = "full",
+    set_: Set = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Plain lines instead of the live table.")] = False,
+    json_: Json = False,
+) -> None:
+    """Run the setup of a recorded run again on its recorded events."""
+    from mimodaq.client._replay import replay as carry_out
+
+    raise typer.Exit(carry_out(run_, output, speed, set_ or [], headless, json_))
+
+
+@app.command()
+def bench(
+    what: Annotated[str, typer.Argument(help="ring, write, run, or all.")] = "all",
+    json_: Json = False,
+) -> None:
+    """Measure this machine: rings, writers and whole runs as ratios to limits measured in the same run."""
+    from mimodaq.client._bench import bench as carry_out
+
+    raise typer.Exit(carry_out(what, json_))
+
+
+def main() -> None:
+    """Entry point of the command."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

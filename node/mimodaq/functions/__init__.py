@@ -1,0 +1,55 @@
+"""What workers run: the forms of functions, and the built-in sources, filters and sinks.
+
+Built-ins are imported when they are asked for, so that a worker loads pyarrow, scipy or matplotlib only if
+its function needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+from mimodaq.functions._adapt import OutputError, run
+from mimodaq.functions._forms import Form, FormError, OptionProblem, check_options, describe, form_of, options_of
+from mimodaq.functions._io import FunctionIO
+from mimodaq.functions._load import LoadError, load_function
+
+BUILTINS: Final = {
+    "simulate": "physics",
+    "find_peaks": "physics",
+    "calculate_decay_time": "physics",
+    "double_pulses": "physics",
+    "histograms": "physics",
+    "waveforms": "physics",
+    "to_parquet": "files",
+    "to_csv": "files",
+    "replay": "files",
+    "drain": "_drain",
+}
+"""Name of each built-in function and the part it lives in."""
+
+__all__ = [
+    "BUILTINS",
+    "Form",
+    "FormError",
+    "FunctionIO",
+    "LoadError",
+    "OptionProblem",
+    "OutputError",
+    "check_options",
+    "describe",
+    "form_of",
+    "load_function",
+    "options_of",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in BUILTINS:
+        return getattr(importlib.import_module(f"mimodaq.functions.{BUILTINS[name]}"), name)
+    raise AttributeError(f"mimodaq.functions has no {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *BUILTINS})

@@ -1,0 +1,50 @@
+"""The node: carries out runs on this host.
+
+Names are imported when they are asked for: a worker process needs none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from mimodaq.node._check import check_functions
+    from mimodaq.node._engine import Engine, RunOptions, RunResult
+    from mimodaq.node._log import Entry
+    from mimodaq.node._rundir import RECORD, RESOLVED, RunDirectoryError
+    from mimodaq.node._snapshot import BufferFigures, Snapshot, WorkerFigures
+
+_PLACES: Final = {
+    "RECORD": "_rundir",
+    "RESOLVED": "_rundir",
+    "BufferFigures": "_snapshot",
+    "Engine": "_engine",
+    "Entry": "_log",
+    "RunDirectoryError": "_rundir",
+    "RunOptions": "_engine",
+    "RunResult": "_engine",
+    "Snapshot": "_snapshot",
+    "WorkerFigures": "_snapshot",
+    "check_functions": "_check",
+}
+
+__all__ = [
+    "RECORD",
+    "RESOLVED",
+    "BufferFigures",
+    "Engine",
+    "Entry",
+    "RunDirectoryError",
+    "RunOptions",
+    "RunResult",
+    "Snapshot",
+    "WorkerFigures",
+    "check_functions",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"mimodaq.node.{_PLACES[name]}"), name)
+    raise AttributeError(f"mimodaq.node has no {name!r}")

@@ -1,0 +1,49 @@
+"""The log of a run: one line an entry in `run.log`, and to whoever listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the log."""
+
+    time_s: float
+    """Seconds UTC."""
+    level: str
+    source: str
+    """`run`, or the worker that said it."""
+    text: str
+
+    def line(self) -> str:
+        """As written to the file."""
+        stamp = datetime.fromtimestamp(self.time_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+        text = self.text.replace("\n", "\n    ")
+        return f"{stamp}Z {self.level.upper():7} {self.source}: {text}"
+
+
+class RunLog:
+    """Writes entries to the file of the run, flushed line by line, and passes them on."""
+
+    def __init__(self, path: Path, listener: Callable[[Entry], None]) -> None:
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._listener = listener
+
+    def write(self, entry: Entry) -> None:
+        """Write and pass on one entry; a full disk must not stop the run, so the listener still hears of it."""
+        try:
+            self._file.write(entry.line() + "\n")
+        except OSError as error:
+            self._listener(Entry(entry.time_s, "error", "run", f"writing the log: {error.strerror}"))
+        self._listener(entry)
+
+    def close(self) -> None:
+        """Close the file."""
+        try:
+            self._file.close()
+        except OSError as error:
+            self._listener(Entry(0.0, "error", "run", f"closing the log: {error.strerror}"))
