@@ -24,6 +24,7 @@ BUILTINS: Final = {
     "to_parquet": "files",
     "to_csv": "files",
     "replay": "files",
+    "to_tar": "files",
     "drain": "_drain",
 }
 """Name of each built-in function and the part it lives in."""
