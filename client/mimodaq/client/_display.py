@@ -108,11 +108,13 @@ class LiveTable:
             )
         head = Text(f"run {snapshot.run}  {snapshot.state}  {clock(snapshot.running_s)}", style="bold")
         workers = [w for w in snapshot.workers if w.restarts or w.state in {"restarting", "failed"}]
-        parts: list[Text | Table | ProgressBar] = [head, table]
+        parts: list[Text | Table] = [head, table]
         for worker in workers:
             parts.append(Text(f"{worker.name}: {worker.state}, restarted {worker.restarts} x", style="yellow"))
         if snapshot.progress is not None:
-            parts.append(ProgressBar(total=1.0, completed=snapshot.progress, width=60))
+            bar = Table.grid(padding=(0, 1))
+            bar.add_row(ProgressBar(total=1.0, completed=snapshot.progress, width=60), f"{snapshot.progress:.0%}")
+            parts.append(bar)
         parts.append(Text(self._help, style="dim"))
         return Group(*parts)
 

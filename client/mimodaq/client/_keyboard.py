@@ -32,14 +32,16 @@ class Keyboard:
         """Give the terminal back."""
         termios.tcsetattr(self.fd, termios.TCSADRAIN, self._before)
 
-    def read(self) -> None:
-        """Take the keys that were pressed."""
-        for key in os.read(self.fd, 64).decode(errors="ignore"):
+    def read(self) -> bool:
+        """Take the keys that were pressed; false when the terminal has gone."""
+        pressed = os.read(self.fd, 64)
+        for key in pressed.decode(errors="ignore"):
             command = KEYS.get(key.lower())
             if command is not None:
                 self._on_command(command)
             elif not key.isspace():
                 self._on_other()
+        return bool(pressed)
 
 
 def is_terminal() -> bool:

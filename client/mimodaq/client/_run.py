@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def _run(request: RunRequest) -> int:
     from mimodaq.client import _summary
     from mimodaq.client._display import display_for
     from mimodaq.client._keyboard import HELP, Keyboard, is_terminal
-    from mimodaq.node import Engine, RunOptions
+    from mimodaq.node import Engine, Entry, RunOptions
 
     setup = load_setup(setup_path(request.setup), request.overrides)
     for warning in setup.warnings:
@@ -97,9 +98,17 @@ def _run(request: RunRequest) -> int:
         stack.enter_context(_signals(engine))
         if keys:
             keyboard = stack.enter_context(
-                Keyboard(lambda name: engine.command(name, "key"), lambda: print(HELP, file=sys.stderr))
+                Keyboard(
+                    lambda name: engine.command(name, "by the operator"),
+                    lambda: display.log(Entry(time.time(), "info", "run", HELP)),
+                )
             )
-            engine.watch(keyboard.fd, keyboard.read)
+
+            def read_keys() -> None:
+                if not keyboard.read():
+                    engine.unwatch(keyboard.fd)
+
+            engine.watch(keyboard.fd, read_keys)
         result = engine.run()
     if request.as_json:
         print(json.dumps(_summary.as_json(setup, result), default=str))

@@ -37,6 +37,15 @@ def as_json(setup: Setup, result: RunResult) -> dict[str, Any]:
     }
 
 
+def _figure(value: object) -> str:
+    """A figure of a worker on one line."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_figure(entry)}" for name, entry in value.items())
+    return str(value)
+
+
 def _ledger_line(ledger: Mapping[str, Any]) -> str:
     if not ledger["balanced"]:
         return "LEDGER DOES NOT BALANCE: events are missing, see run.json"
@@ -70,9 +79,7 @@ def as_text(setup: Setup, result: RunResult) -> str:
     for function, by_process in record["figures"].items():
         for figures in by_process.values():
             for name, value in figures.items():
-                if isinstance(value, int | float | str):
-                    shown = f"{value:.6g}" if isinstance(value, float) else value
-                    lines.append(f"  {function} {setup.functions[function].function}: {name} = {shown}")
+                lines.append(f"  {function} {setup.functions[function].function}: {name} = {_figure(value)}")
     lines.append(f"  in {result.run_dir}")
     for paths in record["files"].values():
         lines += [f"     {path.removeprefix(str(result.run_dir) + '/')}" for path in paths]

@@ -13,6 +13,7 @@ from mimodaq.functions._adapt import OutputError, run
 from mimodaq.functions._forms import Form, FormError, OptionProblem, check_options, describe, form_of, options_of
 from mimodaq.functions._io import FunctionIO
 from mimodaq.functions._load import LoadError, load_function
+from mimodaq.functions._requires import requires
 
 BUILTINS: Final = {
     "simulate": "physics",
@@ -42,6 +43,7 @@ __all__ = [
     "form_of",
     "load_function",
     "options_of",
+    "requires",
     "run",
 ]
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mimodaq.functions._requires import preload
+
 
 class LoadError(Exception):
     """The function cannot be had; `key` says which entry of the setup is to blame."""
@@ -25,7 +27,7 @@ def load_function(module: str, function: str, source_file: Path | None, folder: 
     """Import `function` from the user's `source_file`, or from the importable `module`.
 
     `folder` (that of the setup) and the folder of the file go on `sys.path` first, so that modules of a project find
-    each other as under mimoCoRB. Raises LoadError with the cause; errors inside the user's module come with its line.
+    each other as under mimoCoRB. What the function `requires` is imported, too. Raises LoadError with the cause; errors inside the user's module come with its line.
     """
     for entry in (folder, source_file.parent if source_file else folder):
         if str(entry) not in sys.path:
@@ -41,6 +43,10 @@ def load_function(module: str, function: str, source_file: Path | None, folder: 
         ) from None
     if not callable(found):
         raise LoadError("fkt_name", f"{function!r} in {source_file or module} is no function")
+    try:
+        preload(found)
+    except ImportError as error:
+        raise LoadError("function", f"{function} needs the module {error.name!r}, which is not installed") from None
     return found  # type: ignore[no-any-return]
 
 

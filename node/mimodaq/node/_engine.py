@@ -96,7 +96,7 @@ class Engine:
         ]
         self._brain = protocol.Run(plans, setup.duration_s, options.stuck_s)
 
-    def watch(self, fd: int, callback: Callable[[], None]) -> None:
+    def watch(self, fd: int, callback: Callable[[], object]) -> None:
         """Call `callback` whenever `fd` (the keyboard) has something to read."""
         self._selector.register(fd, EVENT_READ, callback)
 

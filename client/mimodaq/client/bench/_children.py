@@ -1,0 +1,157 @@
+"""The other processes of a measurement: readers and observers of rings, receivers of messages.
+
+Started as `python -m mimodaq.client.bench._children ROLE ARGUMENTS`, with the arguments as JSON. A child writes `ready` when
+it is, and at its end one line of JSON. Times are of the monotonic clock, which all processes of a host share.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self
+
+from mimodaq.client.bench._results import BenchError
+
+RESULT_S: Final = 120.0
+"""How long a child may take to its end."""
+
+
+class Child:
+    """One child process; ended by force when its block is left without its result."""
+
+    def __init__(self, role: str, **arguments: Any) -> None:
+        self._role = role
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __spec__.name, role, json.dumps(arguments)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        """Wait until the child is ready. Raises BenchError when it dies instead."""
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != "ready\n":
+            raise BenchError(f"starting a {self._role}: it ended with exit code {self._process.wait()}, see above")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the child if it still runs."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def result(self) -> dict[str, Any]:
+        """What the child has found. Raises BenchError when it fails or does not end in time."""
+        try:
+            output, _ = self._process.communicate(timeout=RESULT_S)
+            found: dict[str, Any] = json.loads(output)
+        except subprocess.TimeoutExpired:
+            raise BenchError(f"waiting for a {self._role}: it did not end within {RESULT_S:.0f} s") from None
+        except ValueError as error:
+            raise BenchError(f"waiting for a {self._role}: it gave no result, see above") from error
+        return found
+
+
+def _ready() -> None:
+    print("ready", flush=True)
+
+
+def _reader(segment: str, group: str, batch: int) -> dict[str, Any]:
+    """Read a ring to its end, by single events or in batches."""
+    from mimodaq.ring import Ring
+
+    events = 0
+    with Ring.attach(segment).reader(group) as reader:
+        _ready()
+        if batch:
+            while (taken := reader.take(batch)) is not None:
+                events += len(taken.events)
+                reader.release()
+        else:
+            get = reader.get
+            while get() is not None:
+                events += 1
+        end = time.monotonic()
+    return {"events": events, "end": end}
+
+
+def _observer(segment: str, rate_hz: float) -> dict[str, Any]:
+    """Look at a ring at a fixed rate to its end."""
+    from mimodaq.ring import Ring
+
+    seen = 0
+    with Ring.attach(segment).observer() as observer:
+        _ready()
+        while observer.get() is not None:
+            seen += 1
+            time.sleep(1 / rate_hz)
+        torn = observer.torn
+    return {"seen": seen, "torn": torn}
+
+
+def _receiver(address: str, events: int) -> dict[str, Any]:
+    """Receive so many messages."""
+    import zmq
+
+    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        socket.bind(address)
+        _ready()
+        receive = socket.recv
+        for _ in range(events):
+            receive()
+        end = time.monotonic()
+    return {"events": events, "end": end}
+
+
+def _latency_reader(segment: str, group: str) -> dict[str, Any]:
+    """How long the events of a ring, each with its time of departure in ns, were on their way, in µs."""
+    from mimodaq.ring import Ring
+
+    delays = []
+    with Ring.attach(segment).reader(group) as reader:
+        _ready()
+        while (event := reader.get()) is not None:
+            now = time.monotonic_ns()
+            delays.append((now - int(event["sent"][0])) / 1000)
+    return {"delays_us": delays}
+
+
+def _latency_receiver(address: str, events: int) -> dict[str, Any]:
+    """The same for messages."""
+    import zmq
+
+    delays = []
+    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        socket.bind(address)
+        _ready()
+        for _ in range(events):
+            message = socket.recv()
+            now = time.monotonic_ns()
+            delays.append((now - int.from_bytes(message[:8], sys.byteorder)) / 1000)
+    return {"delays_us": delays}
+
+
+_ROLES: Final[dict[str, Callable[..., dict[str, Any]]]] = {
+    "reader": _reader,
+    "observer": _observer,
+    "receiver": _receiver,
+    "latency_reader": _latency_reader,
+    "latency_receiver": _latency_receiver,
+}
+
+
+def main() -> None:
+    """Entry point of a child."""
+    role, arguments = sys.argv[1:]
+    print(json.dumps(_ROLES[role](**json.loads(arguments))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
