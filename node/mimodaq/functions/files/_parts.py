@@ -1,0 +1,115 @@
+"""The files of a Parquet dataset: their names, their lock, and how a journal becomes a part."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mimodaq.functions.files._errors import FilesError
+from mimodaq.functions.files._layout import METADATA, dtype_from_json, sort_order
+from mimodaq.functions.files._rowfile import RowFile, replace
+
+
+def convert(path: Path, cancel: threading.Event | None = None) -> int:
+    """Turn a journal into its part and remove it; answers the number of events.
+
+    A part that is there already is complete. Interrupted at any moment it can be done again. Raises OSError (with
+    the journal left and no temporary file), CorruptFileError.
+    """
+    from mimodaq.functions.files import _arrow
+
+    journal = RowFile.open(path, writable=False)
+    if journal is None:
+        path.unlink()
+        return 0
+    journal.close()
+    part = part_of(path)
+    temporary = path.with_name(f"_{part.name}.tmp")
+    if not part.exists():
+        header, rows = journal.header, journal.rows()
+        dtype = dtype_from_json(header["event"])
+        order = sort_order(rows["counter"], rows["timestamp"]) if header["sort_by_counter"] else None
+        try:
+            complete = _arrow.write_part(
+                temporary,
+                _Picker(rows, dtype, order),
+                len(rows),
+                _arrow.event_schema(dtype, header["columns"], header["metadata"], header["units"]),
+                compression=header["compression"],
+                compression_level=header["compression_level"],
+                cancelled=cancel.is_set if cancel is not None else lambda: False,
+            )
+            if not complete:
+                temporary.unlink()
+                return 0
+            replace(temporary, part, durable=header["durable"])
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+    temporary.unlink(missing_ok=True)
+    path.unlink()
+    return len(journal)
+
+
+class _Picker:
+    """Gives the values of a column for a range of rows of the sorted part, as a contiguous array."""
+
+    def __init__(self, rows: npt.NDArray[Any], dtype: np.dtype[Any], order: npt.NDArray[np.intp] | None) -> None:
+        self._rows = rows
+        self._events = rows["event"].view(dtype)
+        self._order = order
+
+    def __call__(self, column: str, part: slice) -> npt.NDArray[Any]:
+        source = self._rows if column in METADATA else self._events
+        values = source[column][part if self._order is None else self._order[part]]
+        return np.asarray(values)
+
+
+def lock_folder(folder: Path) -> int:
+    """Lock a dataset for this process until the returned descriptor is closed. FilesError if another one writes it."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        lock(fd, folder)
+    except FilesError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def lock(fd: int, path: Path) -> None:
+    """Lock an open file or folder for this process. FilesError if another one writes it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise FilesError(
+            f"{path} is being written by another process. Give each function that writes a `filename` of its own, "
+            "and one process (`num_process: 1`)."
+        ) from error
+
+
+def list_parts(folder: Path) -> list[Path]:
+    """The complete parts of a dataset, in order of their number."""
+    parts = (path for path in folder.glob("*-*.parquet") if re.search(r"^[^_.].*-\d{4,}\.parquet$", path.name))
+    return sorted(parts, key=number_of)
+
+
+def list_journals(folder: Path) -> list[Path]:
+    """The journals of a dataset, in order of their number."""
+    return sorted((path for path in folder.glob("_*.rows")), key=number_of)
+
+
+def number_of(path: Path) -> int:
+    """The number in the name of a journal or part."""
+    return int(path.stem.rsplit("-", 1)[1])
+
+
+def part_of(journal: Path) -> Path:
+    """The part a journal becomes."""
+    return journal.with_name(journal.stem.removeprefix("_") + ".parquet")
