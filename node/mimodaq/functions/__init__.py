@@ -10,9 +10,18 @@ import importlib
 from typing import Any, Final
 
 from mimodaq.functions._adapt import OutputError, run
-from mimodaq.functions._forms import Form, FormError, OptionProblem, check_options, describe, form_of, options_of
+from mimodaq.functions._forms import (
+    Form,
+    FormError,
+    OptionProblem,
+    check_buffers,
+    check_options,
+    describe,
+    form_of,
+    options_of,
+)
 from mimodaq.functions._io import FunctionIO
-from mimodaq.functions._load import LoadError, load_function
+from mimodaq.functions._load import LoadError, load_function, user_frames
 from mimodaq.functions._requires import requires
 
 BUILTINS: Final = {
@@ -38,6 +47,7 @@ __all__ = [
     "LoadError",
     "OptionProblem",
     "OutputError",
+    "check_buffers",
     "check_options",
     "describe",
     "form_of",
@@ -45,6 +55,7 @@ __all__ = [
     "options_of",
     "requires",
     "run",
+    "user_frames",
 ]
 
 

@@ -16,6 +16,10 @@ from mimodaq.functions._io import FunctionIO
 from mimodaq.ring import Batch, RingEnding, Writer
 
 _BATCH: Final = 256
+_LOOK_S: Final = 1.0
+
+_Metadata = tuple[int | None, float, float]
+"""Counter (None: the buffer counts), time stamp in s UTC, dead-time fraction."""
 
 
 class OutputError(TypeError):
@@ -52,60 +56,79 @@ def _source(events: Iterator[Any], io: FunctionIO) -> None:
     store = _Store(writer, io.name)
     waited = 0.0
     last = time.monotonic()
-    counter = io.process  # of several processes each counts its own share
     try:
         for answer in events:
             if answer is None:
                 break
-            event, metadata = answer, None
-            if isinstance(answer, tuple) and len(answer) == 2 and (answer[1] is None or isinstance(answer[1], tuple)):
-                event, metadata = answer
-            stamp = time.time()
+            event, metadata = answer if _has_metadata(answer, io.name) else (answer, None)
             if metadata is None:
                 now = time.monotonic()
                 busy, waited = writer.waited_s - waited, writer.waited_s
-                metadata = (counter, stamp, min(1.0, busy / max(now - last, 1e-9)))
+                # the buffer counts: unique over all processes and sources, and after a restart
+                metadata = (None, time.time(), min(1.0, busy / max(now - last, 1e-9)))
                 last = now
             store(event, metadata)
-            counter += io.processes
     finally:
         close = getattr(events, "close", None)
         if close is not None:
             close()
 
 
+def _has_metadata(answer: Any, name: str) -> bool:
+    """Whether a source has given (event, (counter, timestamp, deadtime))."""
+    if not (isinstance(answer, tuple) and len(answer) == 2 and (answer[1] is None or isinstance(answer[1], tuple))):
+        return False
+    if answer[1] is not None and len(answer[1]) != 3:
+        raise OutputError(f"{name} gives {_short(answer[1])} beside an event: (counter, timestamp, deadtime) expected")
+    return True
+
+
 # -- filters and sinks ----------------------------------------------------------------------------------------
 
 
 def _per_event(function: Callable[..., Any], options: Mapping[str, Any], io: FunctionIO) -> None:
-    reader = io.reader
     stores = [_Store(writer, io.name) for writer in io.writers]
+    if not io.readers:
+        _per_observed(function, options, io, stores)
+        return
+    reader = io.reader
     while (event := reader.get()) is not None:
         answer = function(event, **options)
-        if answer is None or answer is False:
+        if answer is not None and answer is not False:
+            _hand_on(answer, event, (reader.counter, reader.timestamp, reader.deadtime), stores, io.name)
+
+
+def _per_observed(
+    function: Callable[..., Any], options: Mapping[str, Any], io: FunctionIO, stores: Sequence[_Store]
+) -> None:
+    """The same with copies of recent events: as many as the function can look at."""
+    while True:
+        try:
+            seen = io.observer.get(_LOOK_S)
+        except TimeoutError:
             continue
-        metadata = (reader.counter, reader.timestamp, reader.deadtime)
-        for store, outputs in _share(answer, stores, io.name):
-            for output in outputs:
-                store(event if output is True else output, metadata)
+        if seen is None:
+            return
+        answer = function(seen.event, **options)
+        _hand_on(answer, seen.event, (seen.counter, seen.timestamp, seen.deadtime), stores, io.name)
 
 
-def _share(answer: Any, stores: Sequence[_Store], name: str) -> list[tuple[_Store, list[Any]]]:
-    """Which sink gets what."""
+def _hand_on(answer: Any, event: np.void, metadata: _Metadata, stores: Sequence[_Store], name: str) -> None:
+    """Put what a function has answered to `event` into its sinks."""
     if not stores:
-        return []
-    if not isinstance(answer, list):
-        return [(stores[0], [answer])]
-    if len(answer) != len(stores):
+        return
+    answers = answer if isinstance(answer, list) else [answer, *[None] * (len(stores) - 1)]
+    if len(answers) != len(stores):
         raise OutputError(
-            f"{name} answered a list of {len(answer)} for {len(stores)} sinks: one entry for each (None = nothing)"
+            f"{name} answered a list of {len(answers)} for {len(stores)} sinks: one entry for each (None = nothing)"
         )
-    shares = []
-    for store, entry in zip(stores, answer, strict=True):
-        if entry is None or entry is False:
-            continue
-        shares.append((store, entry if isinstance(entry, list) else [entry]))
-    return shares
+    for store, entry in zip(stores, answers, strict=True):
+        for output in entry if isinstance(entry, list) else (entry,):
+            if isinstance(output, bool | np.bool_):
+                if output:
+                    store(event, metadata)
+            elif output is not None:
+                store(output, metadata)
 
 
 def _per_batch(function: Callable[..., Any], options: Mapping[str, Any], io: FunctionIO) -> None:
@@ -113,16 +136,19 @@ def _per_batch(function: Callable[..., Any], options: Mapping[str, Any], io: Fun
     while (batch := reader.take(_BATCH)) is not None:
         answer = function(batch, **options)
         if answer is not None and io.writers:
-            answers = answer if isinstance(answer, list) else [answer]
+            answers = answer if isinstance(answer, list) else [answer, *[None] * (len(io.writers) - 1)]
             if len(answers) != len(io.writers):
-                raise OutputError(f"{io.name} answered {len(answers)} entries for {len(io.writers)} sinks")
+                raise OutputError(
+                    f"{io.name} answered a list of {len(answers)} for {len(io.writers)} sinks: "
+                    "one entry for each (None = nothing)"
+                )
             for writer, output in zip(io.writers, answers, strict=True):
                 if output is not None:
-                    put_batch(writer, batch, output, io.name)
+                    _put_batch(writer, batch, output, io.name)
         reader.release()
 
 
-def put_batch(writer: Writer, batch: Batch, output: np.ndarray, name: str) -> None:
+def _put_batch(writer: Writer, batch: Batch, output: Any, name: str) -> None:
     """Write the answer to a batch: a boolean mask (n,) selects input events, or records (n,), one for each event."""
     n = len(batch.events)
     output = np.asarray(output)
@@ -140,7 +166,7 @@ def put_batch(writer: Writer, batch: Batch, output: np.ndarray, name: str) -> No
     while done < len(chosen):
         room = writer.claim(len(chosen) - done)
         part = chosen[done : done + len(room.events)]
-        copy_records(room.events, events[part], name)
+        _copy_records(room.events, events[part], writer, name)
         room.counter[:] = batch.counter[part]
         room.timestamp[:] = batch.timestamp[part]
         room.deadtime[:] = batch.deadtime[part]
@@ -148,24 +174,22 @@ def put_batch(writer: Writer, batch: Batch, output: np.ndarray, name: str) -> No
         done += len(part)
 
 
-def copy_records(target: np.ndarray, source: np.ndarray, name: str) -> None:
+def _copy_records(target: np.ndarray, source: np.ndarray, writer: Writer, name: str) -> None:
     """Copy records field by field by name; fields not given become zero."""
     if target.dtype == source.dtype:
         size = target.dtype.itemsize
         np.copyto(target.view(f"V{size}"), np.ascontiguousarray(source).view(f"V{size}"))
         return
-    _known_fields(target.dtype, source.dtype.names or (), name)
+    given = source.dtype.names or ()
+    _check_names(writer, given, name)
     for field in target.dtype.names or ():
-        if field in (source.dtype.names or ()):
-            target[field] = source[field].reshape(target[field].shape)
+        if field in given:
+            place, values = target[field], source[field]
+            if values.size == len(source):  # one value for each event
+                values = np.broadcast_to(values.reshape(-1, 1), place.shape)
+            _assign(place, values, writer, field, name)
         else:
             target[field] = 0
-
-
-def _known_fields(dtype: np.dtype[Any], names: Sequence[str], name: str) -> None:
-    unknown = [n for n in names if n not in (dtype.names or ())]
-    if unknown:
-        raise OutputError(f"{name} gives a field {unknown[0]!r}, its sink has {', '.join(dtype.names or ())}")
 
 
 class _Store:
@@ -175,10 +199,8 @@ class _Store:
         self._writer = writer
         self._name = name
         self._fields = writer.dtype.names or ()
-        shapes = {writer.dtype[f].shape for f in self._fields}
-        self._samples = shapes.pop()[0] if len(shapes) == 1 else None
 
-    def __call__(self, event: Any, metadata: tuple[int, float, float]) -> None:
+    def __call__(self, event: Any, metadata: _Metadata) -> None:
         writer = self._writer
         if isinstance(event, np.void) and event.dtype == writer.dtype:
             writer.put(event, *metadata)
@@ -187,37 +209,57 @@ class _Store:
         if isinstance(event, Mapping):
             self._fill(record, event, tuple(event))
         elif isinstance(event, np.void | np.ndarray) and event.dtype.names:
-            if event.ndim and event.size != 1 and event.shape != (self._samples,):
-                raise self._misfit(f"records of shape {event.shape}")
             self._fill(record, event, event.dtype.names)
         else:
             self._fill_plain(record, event)
         writer.commit(*metadata)
 
     def _fill(self, record: np.void, event: Any, names: Sequence[str]) -> None:
-        _known_fields(self._writer.dtype, names, self._name)
+        _check_names(self._writer, names, self._name)
         for field in self._fields:
-            place = record[field]
-            if field not in names:
-                place[...] = 0
-                continue
-            self._assign(place, np.asarray(event[field]), f"field {field!r}")
+            if field in names:
+                _assign(record[field], np.asarray(event[field]), self._writer, field, self._name)
+            else:
+                record[field] = 0
 
     def _fill_plain(self, record: np.void, event: Any) -> None:
         rows = np.asarray(event)
         if rows.ndim == 1 and len(self._fields) == 1:
             rows = rows[np.newaxis]
         if rows.ndim == 0 or len(rows) != len(self._fields) or rows.dtype == object:
-            raise self._misfit(f"{type(event).__name__} of shape {rows.shape}")
+            raise _misfit(self._writer, f"{type(event).__name__} of shape {rows.shape}", self._name)
         for field, row in zip(self._fields, rows, strict=True):
-            self._assign(record[field], row, f"field {field!r}")
+            _assign(record[field], row, self._writer, field, self._name)
 
-    def _assign(self, place: np.ndarray, values: np.ndarray, what: str) -> None:
-        if values.size not in {place.size, 1}:
-            raise self._misfit(f"{values.size} values for {what}, which has {place.size}")
-        if not np.can_cast(values.dtype, place.dtype, "same_kind"):
-            raise self._misfit(f"{values.dtype} for {what}, which is {place.dtype}")
-        place[...] = values.reshape(place.shape) if values.size == place.size else values.reshape(())
 
-    def _misfit(self, found: str) -> OutputError:
-        return OutputError(f"{self._name} gives {found}; buffer {self._writer.name} takes {self._writer.dtype}")
+def _check_names(writer: Writer, given: Sequence[str], name: str) -> None:
+    unknown = [field for field in given if field not in (writer.dtype.names or ())]
+    if unknown:
+        raise _misfit(writer, f"a field {unknown[0]!r}", name)
+
+
+def _assign(place: np.ndarray, values: np.ndarray, writer: Writer, field: str, name: str) -> None:
+    """Copy `values` into one field, of one event or of several; one value alone fills a field."""
+    if values.size not in {place.size, 1}:
+        raise _misfit(writer, f"{values.size} values for field {field!r}, which has {place.size}", name)
+    if not _fits(values, place.dtype):
+        raise _misfit(writer, f"{_short(values)} ({values.dtype}) for field {field!r}, which is {place.dtype}", name)
+    place[...] = values.reshape(place.shape) if values.size == place.size else values.reshape(())
+
+
+def _fits(values: np.ndarray, dtype: np.dtype[Any]) -> bool:
+    """Whether values can be stored without becoming others: floats may be rounded, integers and texts not be cut."""
+    if values.dtype == dtype or np.can_cast(values.dtype, dtype, "safe"):
+        return True
+    if values.dtype.kind in "iuSU" and dtype.kind in ("iu" if values.dtype.kind in "iu" else values.dtype.kind):
+        return np.array_equal(values.astype(dtype), values)
+    return np.can_cast(values.dtype, dtype, "same_kind")
+
+
+def _misfit(writer: Writer, found: str, name: str) -> OutputError:
+    return OutputError(f"{name} gives {found}; buffer {writer.name} takes {writer.dtype}")
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

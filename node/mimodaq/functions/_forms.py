@@ -18,7 +18,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from mimodaq.config import QuantityError, parse_quantity
 
@@ -54,7 +54,12 @@ class FormError(TypeError):
 
 def form_of(function: Callable[..., Any]) -> Form:
     """The form of `function`; raises FormError naming what is missing."""
-    parameters = list(inspect.signature(function).parameters.values())
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except ValueError:
+        raise FormError(
+            f"{_name(function)} does not tell its parameters: call it from a function of your own"
+        ) from None
     names = [p.name for p in parameters]
     if _MIMOCORB in names:
         return Form.MIMOCORB
@@ -72,6 +77,22 @@ def form_of(function: Callable[..., Any]) -> Form:
             f"a filter is def {_name(function)}(event)"
         )
     return {"io": Form.IO, "batch": Form.BATCH}.get(positional[0].name, Form.EVENT)
+
+
+def check_buffers(function: Callable[..., Any], rb_assign: Mapping[str, str]) -> str | None:
+    """What is wrong with the buffers (name: read, write or observe) assigned to a function; None if nothing."""
+    reads, writes, observes = (
+        [buffer for buffer, word in rb_assign.items() if word == access] for access in ("read", "write", "observe")
+    )
+    found = ", ".join(f"{buffer}: {word}" for buffer, word in rb_assign.items())
+    match form_of(function):
+        case Form.SOURCE if len(writes) != 1 or reads or observes:
+            return f"{_name(function)} is a source (uses yield) and writes exactly one buffer, found {found}"
+        case Form.EVENT if len(reads) + len(observes) != 1:
+            return f"{_name(function)} gets one event at a time and reads or observes exactly one buffer, found {found}"
+        case Form.BATCH if len(reads) != 1 or observes:
+            return f"{_name(function)} gets batches of events and reads exactly one buffer, found {found}"
+    return None
 
 
 def _name(function: Callable[..., Any]) -> str:
@@ -196,4 +217,4 @@ def _convert(option: str, hint: Any, value: Any) -> Any:
 def describe(function: Callable[..., Any]) -> str:
     """First line of the documentation, for listings."""
     text = inspect.getdoc(function) or ""
-    return cast("str", text.split("\n", 1)[0])
+    return text.split("\n", 1)[0]

@@ -6,11 +6,15 @@ import difflib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import mimodaq
 from mimodaq.functions._requires import preload
+
+_BUILT_IN: Final = "mimodaq.functions"
 
 
 class LoadError(Exception):
@@ -27,20 +31,19 @@ def load_function(module: str, function: str, source_file: Path | None, folder: 
     """Import `function` from the user's `source_file`, or from the importable `module`.
 
     `folder` (that of the setup) and the folder of the file go on `sys.path` first, so that modules of a project find
-    each other as under mimoCoRB. What the function `requires` is imported, too. Raises LoadError with the cause; errors inside the user's module come with its line.
+    each other as under mimoCoRB. What the function `requires` is imported, too. Raises LoadError with the cause;
+    errors inside the user's module come with its line.
     """
     for entry in (folder, source_file.parent if source_file else folder):
         if str(entry) not in sys.path:
             sys.path.insert(0, str(entry))
-    loaded = _load_file(source_file, folder) if source_file else _import(module)
-    try:
-        found = getattr(loaded, function)
-    except AttributeError:
-        names = [n for n in dir(loaded) if callable(getattr(loaded, n, None)) and not n.startswith("_")]
-        near = difflib.get_close_matches(function, names, n=1)
-        raise LoadError(
-            "fkt_name", f"{source_file or module} has no function {function!r}", near[0] if near else ""
-        ) from None
+    loaded = _load_file(source_file, folder) if source_file else _import(module, folder)
+    # beside the built-ins, that package holds the runtime's own code
+    names = loaded.BUILTINS if module == _BUILT_IN else dir(loaded)
+    found = getattr(loaded, function, None) if function in names or module != _BUILT_IN else None
+    if found is None:
+        near = _nearest(function, (n for n in names if not n.startswith("_")))
+        raise LoadError("fkt_name", f"{source_file or module} has no function {function!r}", near)
     if not callable(found):
         raise LoadError("fkt_name", f"{function!r} in {source_file or module} is no function")
     try:
@@ -52,9 +55,8 @@ def load_function(module: str, function: str, source_file: Path | None, folder: 
 
 def _load_file(path: Path, folder: Path) -> Any:
     if not path.is_file():
-        siblings = [p.stem for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.stem, siblings, n=1)
-        raise LoadError("file_name", f"there is no file {path}", near[0] if near else "")
+        near = _nearest(path.stem, (p.stem for p in path.parent.glob("*.py")))
+        raise LoadError("file_name", f"there is no file {path}", near)
     name = path.stem
     known = sys.modules.get(name)
     if known is not None and getattr(known, "__file__", None) == str(path):
@@ -72,34 +74,42 @@ def _load_file(path: Path, folder: Path) -> Any:
         del sys.modules[name]
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise LoadError("file_name", _explain(error, str(path))) from error
+        raise LoadError("file_name", _explain(error, str(path), path.parent)) from error
     return loaded
 
 
-def _import(module: str) -> Any:
+def _import(module: str, folder: Path) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name and module.startswith(error.name):
-            raise LoadError(
-                "function", f"there is no module {module!r}: install it, or name a file (modules/my_file.py:name)"
-            ) from None
-        raise LoadError("function", _explain(error, module)) from error
+        if f"{module}.".startswith(f"{error.name}."):
+            files = {p.stem: p for place in ("modules/*.py", "*.py") for p in folder.glob(place)}
+            near = _nearest(module, files)
+            message = f"there is no module {module!r}: install it, or name a file (modules/my_file.py:name)"
+            raise LoadError("function", message, str(files[near].relative_to(folder)) if near else "") from None
+        raise LoadError("function", _explain(error, module, folder)) from error
     except Exception as error:
-        raise LoadError("function", _explain(error, module)) from error
+        raise LoadError("function", _explain(error, module, folder)) from error
 
 
-def _explain(error: BaseException, what: str) -> str:
-    """What went wrong while importing, with the line of the user's file."""
+def _nearest(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word, known, n=1)
+    return found[0] if found else ""
+
+
+def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Where an exception came by, from the outside in, without this package and what is installed."""
+    ours = tuple(str(path) for path in mimodaq.__path__)
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f for f in frames if not f.filename.startswith((*ours, "<frozen")) and "site-packages" not in f.filename]
+
+
+def _explain(error: BaseException, what: str, folder: Path) -> str:
+    """What went wrong while importing, with the line in the user's files (those in `folder`)."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {error.msg}"
-    place = what
-    trace = error.__traceback__
-    while trace is not None:
-        name = trace.tb_frame.f_code.co_filename
-        if not name.startswith("<") and "importlib" not in name and name != __file__:
-            place = f"{name}:{trace.tb_lineno}"
-        trace = trace.tb_next
+    users = [frame for frame in user_frames(error) if frame.filename.startswith(str(folder))]
+    place = f"{users[-1].filename}:{users[-1].lineno}" if users else what
     if isinstance(error, ModuleNotFoundError):
         return f"{place}: module {error.name!r} is not installed"
     return f"{place}: {type(error).__name__}: {error}"

@@ -213,7 +213,7 @@ def _values(column: pa.Array, field: Field, path: Path) -> npt.NDArray[Any]:
         lengths = pc.list_value_length(column)
         if pc.any(pc.not_equal(lengths, field.samples)).as_py():
             raise CorruptFileError(path, f"column `{field.name}` has lists of different lengths")
-    if pa.types.is_nested(kind):
+    if not _is_number(kind):
         if column.null_count:
             raise CorruptFileError(path, f"column `{field.name}` has {column.null_count} events without values")
         column = column.flatten()
