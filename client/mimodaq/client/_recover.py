@@ -1,0 +1,71 @@
+"""`mimodaq recover`: make the files of a killed run readable."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mimodaq.client._run import EXIT_GOOD, EXIT_NOT_GOOD, UsageError, guarded
+from mimodaq.client._texts import count
+from mimodaq.ring import left_overs
+
+
+def recover(paths: Sequence[Path], as_json: bool) -> int:
+    """Recover every path; returns 0 when all is recovered, 1 when not, 2 for a wrong path."""
+    return guarded(as_json, lambda: _recover(paths, as_json))
+
+
+def _recover(paths: Sequence[Path], as_json: bool) -> int:
+    from mimodaq.functions.files import FilesError
+    from mimodaq.functions.files import recover as recover_files
+    from mimodaq.node import is_running
+
+    reports: list[dict[str, Any]] = []
+    is_complete = True
+    for path in paths:
+        if path.is_dir() and is_running(path):
+            raise UsageError(f"{path}: this run is still going on")
+        try:
+            report = recover_files(path)
+        except FilesError as error:
+            raise UsageError(str(error)) from None
+        is_complete = is_complete and report.is_complete
+        reports += [asdict(file) for file in report.files]
+        if not as_json:
+            for file in report.files:
+                print(_line(asdict(file)))
+            if not report.files:
+                print(f"{path}: nothing to recover")
+        if path.is_dir() and report.is_complete:
+            _close_record(path)
+    for segment in left_overs():
+        segment.unlink(missing_ok=True)
+        print(f"removed {segment}, left over from a run that was killed", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"files": reports, "complete": is_complete}, default=str))
+    return EXIT_GOOD if is_complete else EXIT_NOT_GOOD
+
+
+def _line(file: dict[str, Any]) -> str:
+    text = f"{file['path']}: {file['outcome']}, {count(file['events'])} events"
+    if file["bytes_dropped"]:
+        text += f", {count(file['bytes_dropped'])} bytes of an unfinished event cut off"
+    return text + (f" ({file['problem']})" if file["problem"] else "")
+
+
+def _close_record(run_dir: Path) -> None:
+    """Give the record of a run that was killed its verdict."""
+    from mimodaq.node import RECORD, write_record
+
+    path = run_dir / RECORD
+    if not path.exists():
+        return
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if record["verdict"] is None:
+        record["verdict"] = "interrupted"
+        record["reasons"] = [*record["reasons"], "the run was killed; its files were recovered"]
+        write_record(run_dir, record)
