@@ -51,9 +51,9 @@ def write(writer: Any, batch: Batch) -> int:
 def make_ring() -> Iterator[Callable[..., Ring]]:
     made = []
 
-    def make(dtype: np.dtype[Any], slots: int = 64, writers: int = 1) -> Ring:
-        name = f"test-files-{os.getpid()}-{next(_numbers)}"
-        made.append(Ring.create(name, dtype, slots, groups=("g",), expected_writers=writers, buffer="RB_1"))
+    def make(dtype: np.dtype[Any], slots: int = 64, writers: int = 1, **options: Any) -> Ring:
+        name = f"mimodaq.test-files-{os.getpid()}-{next(_numbers)}"
+        made.append(Ring.create(name, dtype, slots, groups=("g",), expected_writers=writers, buffer="RB_1", **options))
         return made[-1]
 
     yield make

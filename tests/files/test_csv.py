@@ -102,10 +102,10 @@ def test_waveforms_need_expand(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"separator": "--"}, "one character"),
-        ({"header_alias": {"hight": "h"}}, "hight"),
+        ({"header_alias": {"hgt": "h"}}, "hgt"),
         ({"header_alias": {"height": "position"}}, "position"),
         ({"header_alias": {"height": "a,b"}}, "a,b"),
-        ({"columns": ["heigth"]}, "heigth"),
+        ({"columns": ["hgt"]}, "hgt"),
     ],
 )
 def test_wrong_options_say_what_is_right(tmp_path: Path, options: dict[str, Any], message: str) -> None:

@@ -56,12 +56,13 @@ def write_part(
     *,
     compression: str,
     compression_level: int | None,
-    cancelled: Callable[[], bool],
+    go_on: Callable[[], bool],
 ) -> bool:
     """Write `count` rows to a Parquet file; `pick(column, rows)` gives the values of a column in their final order.
 
     The bytes of the file depend on the values, the schema and the version of Arrow alone. At most one row group
-    (32 MB) is in memory. Answers False, with half a file at `path`, when `cancelled()` became true. Raises OSError.
+    (32 MB) is in memory. `go_on()` is asked before each; when it says no, the answer is False and half a file is at
+    `path`. Raises OSError.
     """
     per_group = row_group_rows(schema)
     sink = pa.OSFile(str(path), "wb")
@@ -76,7 +77,7 @@ def write_part(
             write_statistics=[field.name for field in schema if not pa.types.is_fixed_size_list(field.type)],
         ) as writer:
             for start in range(0, count, per_group):
-                if cancelled():
+                if not go_on():
                     return False
                 part = slice(start, min(start + per_group, count))
                 table = rows_to_table({name: pick(name, part) for name in schema.names}, schema)

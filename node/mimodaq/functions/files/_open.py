@@ -18,7 +18,7 @@ from mimodaq.functions.files._parts import list_journals
 Kind = Literal["parquet", "tar", "text", "npy"]
 _KINDS: Final[dict[str, Kind]] = {
     ".parquet": "parquet",
-    ".tar": "tar", ".tar.gz": "tar", ".tgz": "tar", ".tar.bz2": "tar", ".bz2": "tar",
+    ".tar": "tar", ".tar.gz": "tar", ".tgz": "tar", ".gz": "tar", ".tar.bz2": "tar", ".bz2": "tar",
     ".csv": "text", ".txt": "text", ".tsv": "text",
     ".npy": "npy", ".npz": "npy",
 }  # fmt: skip
@@ -64,8 +64,9 @@ def describe(path: Path | str, dataset: str = "") -> Description:
 def open_events(path: Path | str, dataset: str = "", *, skip_corrupt: bool = False) -> EventFile:
     """Open recorded events: a file, a Parquet dataset, a folder of tars, or a run directory.
 
-    In a run directory `dataset` names the folder or file (without ending) to read; without it, it is the only one
-    with events, or the only one of them with waveforms. With `skip_corrupt` damaged events are left out and counted.
+    In a run directory `dataset` names the folder or file to read (without ending, unless a folder has the same name);
+    without it, it is the only one with events, or the only one of them with waveforms. With `skip_corrupt` damaged
+    events are left out and counted.
 
     Raises FilesError (no such path, unknown ending, dataset to be chosen or not complete), CorruptFileError.
     """
@@ -115,7 +116,8 @@ def _candidates(folder: Path, skip_corrupt: bool) -> dict[str, Callable[[], Even
         elif kind == "tar":
             groups.setdefault(folder.name, ("tar", folder, []))[2].append(path)
         elif kind == "npy" or (kind == "text" and "counter" in _first_line(path)):
-            groups[path.name.split(".")[0]] = (kind, path, [path])
+            stem = path.name.split(".")[0]
+            groups[path.name if stem in groups else stem] = (kind, path, [path])
 
     def opener(kind: Kind, path: Path, paths: list[Path]) -> Callable[[], EventFile]:
         return lambda: _open_one(kind, path, paths or _parts(path), skip_corrupt=skip_corrupt)

@@ -26,7 +26,6 @@ from mimodaq.functions.files._rowfile import RowFile, sync_file, write_all
 from mimodaq.functions.files._writer import EventWriter, Fsync
 
 _INDEX: Final = np.dtype([("counter", "<i8"), ("timestamp", "<f8"), ("end", "<i8")])
-_CHUNK_BYTES: Final = 8_000_000
 
 
 class RecordFile(EventWriter):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mimodaq.functions.files._errors import CorruptFileError, FilesError, storing
+from mimodaq.functions.files._errors import FilesError, storing
 from mimodaq.functions.files._parts import convert, list_journals, lock, lock_folder, part_of
 from mimodaq.functions.files._recordfile import complete, finish_sorted, open_index, sorted_mark_of, trim
 from mimodaq.functions.files._rowfile import RowFile
@@ -140,7 +140,7 @@ def _plain(path: Path) -> RecoveredFile:
     elif path.suffix == ".tar":
         keep, events = _whole_members(path)
     else:
-        raise CorruptFileError(path, "only csv, txt, tar and journals can be recovered")
+        raise FilesError(f"recovering {path}: only text files, tars and journals can be incomplete, this is neither.")
     if keep == size:
         return RecoveredFile(path, "complete", events)
     os.truncate(path, keep)

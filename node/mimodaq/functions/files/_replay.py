@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -135,7 +135,7 @@ class _Schedule:
         self._factor = factor
         self._pace = threading.Event()
         self._events = 0
-        self._times: npt.NDArray[np.float64] = np.empty(0)
+        self._times: npt.NDArray[np.floating[Any]] = np.empty(0)
         self._origin: float | None = None
 
     def begin(self, timestamps: npt.NDArray[np.float64]) -> None:
