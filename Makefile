@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check bench soak format clean
+.PHONY: demo test check bench peers soak format clean
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mimodaq needs Python 3.11 or newer; set PYTHON=/path/to/python"; exit 1; }
@@ -15,7 +15,7 @@ $(READY): pyproject.toml
 demo: $(READY) ## set up everything and run a muon-lifetime experiment
 	@rm -rf demo
 	@$(BIN)/mimodaq init demo --example lifetime
-	@$(BIN)/mimodaq run demo/setup.yaml --headless --events 20000
+	@$(BIN)/mimodaq run demo/setup.yaml --events 20000
 
 test: $(READY) ## the whole test suite
 	$(BIN)/python -m pytest
@@ -30,6 +30,22 @@ check: $(READY) ## lint, types, import contracts, spelling
 
 bench: $(READY) ## every benchmark, as JSON
 	$(BIN)/mimodaq bench all --json
+
+# mimoCoRB 1.0.2 works with numpy and pandas of its time, which need Python 3.11 at most; mimoCoRB2 needs 3.12 or newer
+# (of 3.14 it does not start). Its windows are not needed, so their libraries stay away.
+PYTHON311 ?= $(call first_python,python3.11 $$(ls -d "$$(pyenv root 2>/dev/null)"/versions/3.11*/bin/python3.11 2>/dev/null))
+PYTHON312 ?= $(call first_python,python3.12 python3.13 $$(ls -d "$$(pyenv root 2>/dev/null)"/versions/3.1[23]*/bin/python3.1[23] 2>/dev/null))
+first_python = $(shell for python in $(1); do "$$python" -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)
+
+peers: ## the programs the benchmarks compare with, each in an environment of its own
+	@python='$(PYTHON311)'; if [ -z "$$python" ]; then echo "no Python 3.11: mimoCoRB is left out; set PYTHON311=/path/to/python"; else \
+	  echo "mimoCoRB 1.0.2 in .venv-peers-mimocorb" && "$$python" -m venv .venv-peers-mimocorb && \
+	  .venv-peers-mimocorb/bin/python -m pip install --quiet --disable-pip-version-check \
+	    mimocorb==1.0.2 numpy==1.26.4 pandas==1.5.3 pyarrow==10.0.1; fi
+	@python='$(PYTHON312)'; if [ -z "$$python" ]; then echo "no Python 3.12: mimoCoRB2 is left out; set PYTHON312=/path/to/python"; else \
+	  echo "mimoCoRB2 0.0.4 in .venv-peers-mimocorb2" && "$$python" -m venv .venv-peers-mimocorb2 && \
+	  .venv-peers-mimocorb2/bin/python -m pip install --quiet --disable-pip-version-check numpy pyyaml psutil graphviz && \
+	  .venv-peers-mimocorb2/bin/python -m pip install --quiet --disable-pip-version-check --no-deps mimocorb2==0.0.4; fi
 
 soak: $(READY) ## hours of faults under load
 	$(BIN)/python -m pytest -m soak --timeout 0 -o addopts="--strict-markers --import-mode=importlib"

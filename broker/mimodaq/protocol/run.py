@@ -10,7 +10,7 @@ running when the last worker is ready. Stopping is a wave: the sources are told 
 travels through the buffers, every worker leaves by itself. Each phase has a time limit that ends it by force, so a
 stop always ends. A worker that dies is started again after a pause that doubles; one that dies again and again
 without its function getting on is given up, and the run is stopped, because its buffers would fill and block
-everything.
+everything; only an observer may be missing.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ KILL_S: Final = 6.0
 """... and killed after this time."""
 STUCK_S: Final = 20.0
 """Draining is given up when no event has moved for so long."""
+BLOCKED_S: Final = 5.0
+"""The same when a function that reads was given up, so that events in front of it cannot move."""
 CLOSE_S: Final = 300.0
 """Time a worker may take to close its files after its last event."""
 ABORT_S: Final = 5.0
@@ -56,8 +58,10 @@ class Verdict(enum.Enum):
     GOOD = "good"
     TAINTED = "tainted"
     """Complete, but workers died: events may have been handled twice or set aside."""
+    DEGRADED = "degraded"
+    """Complete as far as it goes, but an optional host was missing for a part of it."""
     INCOMPLETE = "incomplete"
-    """Events were left in a buffer."""
+    """Something is missing: events were left in a buffer, a worker was stopped by force, the record was not written."""
     INTERRUPTED = "interrupted"
     """A source or another worker failed, and the run was stopped for it."""
     ABORTED = "aborted"
@@ -82,6 +86,15 @@ class WorkerPlan:
     is_source: bool
     restart: bool | int
     """Whether it is started again when it dies; a number limits how often."""
+    is_observer: bool = False
+    """It only looks on: a run goes on without it."""
+    is_fed: bool = False
+    """A source that another host feeds: it ends with that host's stream, not when the sources are told to stop."""
+
+    @property
+    def leaves_when_told(self) -> bool:
+        """Whether it is to leave when the run is stopped; all others leave when their input has ended."""
+        return self.is_source and not self.is_fed
 
 
 # -- events ------------------------------------------------------------------------------------------------
@@ -109,7 +122,7 @@ class Exited:
     is_fatal: bool = False
     """Starting it again would end the same way (wrong setup)."""
     is_early: bool = False
-    """It ended normally, but there are still events for it or to come."""
+    """It ended normally (its own output counts as ended), but there are still events for it or to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +130,7 @@ class Moved:
     """Events have gone through the run since the last look."""
 
     functions: frozenset[str]
-    """Functions that have finished events."""
+    """Functions that have finished events, or, if they are sources, made some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +280,7 @@ class Run:
         match event:
             case Begin():
                 effects = self._launch((w for w in self._workers.values() if not w.plan.is_source), now)
-                effects += self._start_sources_if_ready(now)
+                effects += self._go_on_starting(now)
             case Ready(worker):
                 effects = self._ready(self._workers[worker], now)
             case Exited():
@@ -323,64 +336,77 @@ class Run:
             effects.append(Launch(worker.plan.id))
         return effects
 
-    def _start_sources_if_ready(self, now: float) -> list[Effect]:
+    def _go_on_starting(self, now: float) -> list[Effect]:
+        """Launch the sources once everything else is up; the run is running once they are, too."""
+        there = _GONE | {WorkerState.RUNNING}
+        if not all(w.state in there for w in self._workers.values() if not w.plan.is_source):
+            return []
         waiting = [w for w in self._workers.values() if w.state is WorkerState.WAITING]
-        others = [w for w in self._workers.values() if not w.plan.is_source]
-        if waiting and all(w.state is WorkerState.RUNNING for w in others):
+        if waiting or not all(w.state in there for w in self._workers.values()):
             return self._launch(waiting, now)
-        return []
+        self.state = State.RUNNING
+        self.begun = self._running_since = self._moved = now
+        return [Say("info", "running"), *self._drain_if_sources_finished(now)]
 
     def _ready(self, worker: _Worker, now: float) -> list[Effect]:
         worker.state = WorkerState.RUNNING
         worker.due = None
-        if self.state is not State.STARTING:
-            return []
-        effects = self._start_sources_if_ready(now)
-        if all(w.state in _GONE | {WorkerState.RUNNING} for w in self._workers.values()):
-            self.state = State.RUNNING
-            self.begun = self._running_since = self._moved = now
-            effects.append(Say("info", "running"))
-        return effects
+        return self._go_on_starting(now) if self.state is State.STARTING else []
 
     # -- workers that end -----------------------------------------------------------------------------------
 
     def _exited(self, worker: _Worker, event: Exited, now: float) -> list[Effect]:
         worker.due = None
-        plan = worker.plan
+        plan, was = worker.plan, worker.state
         if event.reason is None and not event.is_early:
             worker.state = WorkerState.FINISHED
+            if self.state is State.STARTING:
+                return self._go_on_starting(now)
             return self._drain_if_sources_finished(now)
-        reason = event.reason or "returned although there was more to come"
         if self.state is State.ABORTING:
             worker.state = WorkerState.FAILED
             return []
+        if event.is_early:
+            return self._fail(worker, f"{plan.id} returned although there was more to come", Verdict.INTERRUPTED, now)
+        give_up: list[Effect] = [GiveUp(plan.id)]
         if worker.pushed:
-            return self._fail(worker, f"{plan.id} had to be stopped by force", Verdict.INCOMPLETE, now)
-        if self.state is State.STARTING:
-            worker.state = WorkerState.FAILED
-            self.judge(Verdict.INTERRUPTED, f"{plan.id} could not start: {reason}")
-            return [Say("error", f"{plan.id} could not start: {reason}"), *self._abort("start failed", now)]
+            text = f"{plan.id} had to be stopped by force"
+            return give_up + self._fail(worker, text, Verdict.INCOMPLETE, now)
+        if self.state is State.STARTING and was is WorkerState.STARTING and not worker.restarts:
+            return give_up + self._fail(worker, f"{plan.id} could not start: {event.reason}", Verdict.INTERRUPTED, now)
+        if self.state is State.STOPPING and plan.leaves_when_told:  # it was told to go, nothing is missing
+            text = f"{plan.id} failed when it was told to stop: {event.reason}"
+            return give_up + self._fail(worker, text, Verdict.TAINTED, now)
         worker.deaths += 1
         limit = plan.restart if type(plan.restart) is int else None
-        if event.is_fatal or event.is_early or not plan.restart:
-            return self._fail(worker, f"{plan.id} failed: {reason}", Verdict.INTERRUPTED, now)
+        verdict = Verdict.TAINTED if plan.is_observer else Verdict.INTERRUPTED
+        if event.is_fatal or not plan.restart:
+            return give_up + self._fail(worker, f"{plan.id} failed: {event.reason}", verdict, now)
         if worker.deaths >= DEATHS or (limit is not None and worker.restarts >= limit):
-            text = f"{plan.id} failed {worker.deaths} times in a row and is given up: {reason}"
-            return self._fail(worker, text, Verdict.INTERRUPTED, now)
+            text = f"{plan.id} failed {worker.deaths} times in a row and is given up: {event.reason}"
+            return give_up + self._fail(worker, text, verdict, now)
+        return self._start_again_later(worker, event.reason or "", now)
+
+    def _start_again_later(self, worker: _Worker, reason: str, now: float) -> list[Effect]:
         pause = min(RESTART_S * 2 ** (worker.deaths - 1), RESTART_MAX_S)
         worker.state = WorkerState.RESTARTING
         worker.due = now + pause
         if not worker.restarts:
-            self.judge(Verdict.TAINTED, f"{plan.id} failed and was started again: {reason}")
-        return [Say("error", f"{plan.id} failed: {reason}. Its event goes back; next try in {pause:.1f} s")]
+            self.judge(Verdict.TAINTED, f"{worker.plan.id} failed and was started again: {reason}")
+        return [Say("error", f"{worker.plan.id} failed: {reason}. Its event goes back; next try in {pause:.1f} s")]
 
     def _fail(self, worker: _Worker, text: str, verdict: Verdict, now: float) -> list[Effect]:
+        """The worker is gone for good; what that means for the run."""
         worker.state = WorkerState.FAILED
         self.judge(verdict, text)
-        effects: list[Effect] = [Say("error", text), GiveUp(worker.plan.id)]
-        if self.state in (State.RUNNING, State.PAUSED):
-            effects += self._stop(text, now)
-        return effects
+        effects: list[Effect] = [Say("error", text)]
+        if self.state is State.STARTING:
+            return effects + self._abort("start failed", now)
+        if worker.plan.is_observer or self.state not in (State.RUNNING, State.PAUSED):
+            return effects
+        if not worker.plan.is_source:
+            self.stuck_s = min(self.stuck_s, BLOCKED_S)  # what flows towards it will never get through
+        return effects + self._stop(text, now)
 
     def _drain_if_sources_finished(self, now: float) -> list[Effect]:
         sources = [w for w in self._workers.values() if w.plan.is_source]
@@ -429,17 +455,26 @@ class Run:
 
     def _stop(self, reason: str, now: float) -> list[Effect]:
         self._enter_stopping(reason, now)
-        return [EndSources(), Say("info", f"stopping: {reason}")]
+        dead = self._let_rest(w for w in self._workers.values() if w.plan.leaves_when_told)
+        return [EndSources(), *dead, Say("info", f"stopping: {reason}")]
 
     def _abort(self, reason: str, now: float) -> list[Effect]:
         self._stop_clock(now)
         self.state = State.ABORTING
-        self.end_reason = reason
+        self.end_reason = self.end_reason or reason
         self._phase = now
-        for worker in self._workers.values():
+        dead = self._let_rest(self._workers.values())
+        return [CloseBuffers(), *dead, Say("warning", f"aborting: {reason}")]
+
+    def _let_rest(self, workers: Iterable[_Worker]) -> list[Effect]:
+        """Do not start again those that are dead at this moment."""
+        effects: list[Effect] = []
+        for worker in workers:
             if worker.state is WorkerState.RESTARTING:
                 worker.state = WorkerState.FAILED
-        return [CloseBuffers(), Say("warning", f"aborting: {reason}")]
+                worker.due = None
+                effects.append(GiveUp(worker.plan.id))
+        return effects
 
     def _enter_stopping(self, reason: str, now: float) -> None:
         self._stop_clock(now)
@@ -478,7 +513,7 @@ class Run:
         return [Say("error", f"{worker.plan.id} was not ready after {READY_S:g} s"), Kill(worker.plan.id)]
 
     def _push_sources(self, now: float) -> list[Effect]:
-        sources = [w for w in self._workers.values() if w.plan.is_source and w.state in _LIVE]
+        sources = [w for w in self._workers.values() if w.plan.leaves_when_told and w.state in _LIVE]
         late = now - self._phase
         if late >= KILL_S:
             return self._push(sources, 2)

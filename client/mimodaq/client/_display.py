@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Protocol, Self
 
 from rich.console import Console, Group
@@ -11,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from mimodaq.client._streams import to_nowhere
 from mimodaq.client._texts import clock, count, rate, size
 from mimodaq.node import Entry, Snapshot
 
@@ -119,6 +121,42 @@ class LiveTable:
         return Group(*parts)
 
 
+class WhileItLasts:
+    """Shows on another display until that fails: a terminal that was closed, a pipe that nobody reads.
+
+    What a run shows must never end the run.
+    """
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._lasts = True
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        self._try(self._display.__enter__)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the terminal as it was, if it is still there."""
+        self._try(self._display.__exit__)
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Show the present figures."""
+        self._try(self._display.snapshot, snapshot)
+
+    def log(self, entry: Entry) -> None:
+        """Show one line of the log."""
+        self._try(self._display.log, entry)
+
+    def _try(self, show: Callable[..., object], *what: object) -> None:
+        if self._lasts:
+            try:
+                show(*what)
+            except OSError:
+                self._lasts = False
+                to_nowhere(sys.stderr)
+
+
 def display_for(*, live: bool, help_line: str) -> Display:
     """The display that suits the terminal."""
-    return LiveTable(help_line) if live else Lines()
+    return WhileItLasts(LiveTable(help_line) if live else Lines())

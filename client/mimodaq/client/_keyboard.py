@@ -7,7 +7,6 @@ import sys
 import termios
 import tty
 from collections.abc import Callable
-from types import TracebackType
 from typing import Final, Self
 
 KEYS: Final = {"p": "pause", "r": "resume", "s": "stop", "e": "stop"}
@@ -28,20 +27,26 @@ class Keyboard:
         tty.setcbreak(self.fd)
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Give the terminal back."""
-        termios.tcsetattr(self.fd, termios.TCSADRAIN, self._before)
+    def __exit__(self, *_: object) -> None:
+        """Give the terminal back, unless it is gone or somebody else's now."""
+        if is_terminal():
+            termios.tcsetattr(self.fd, termios.TCSADRAIN, self._before)
 
     def read(self) -> bool:
-        """Take the keys that were pressed; false when the terminal has gone."""
-        pressed = os.read(self.fd, 64)
-        for key in pressed.decode(errors="ignore"):
+        """Take the keys that were pressed; false when there will be no more: hung up, or put into the background."""
+        if not is_terminal():  # reading would stop this process
+            return False
+        try:
+            keys = os.read(self.fd, 64)
+        except OSError:
+            return False
+        for key in keys.decode(errors="ignore"):
             command = KEYS.get(key.lower())
             if command is not None:
                 self._on_command(command)
             elif not key.isspace():
                 self._on_other()
-        return bool(pressed)
+        return bool(keys)
 
 
 def is_terminal() -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from mimodaq.client._streams import tell
 from mimodaq.config import Setup, SetupErrors, load_setup
 from mimodaq.ring import SegmentError
 
@@ -70,7 +71,7 @@ def guarded(as_json: bool, work: Any) -> int:
         message = str(error)
     print(message, file=sys.stderr)
     if as_json:
-        print(json.dumps({"error": message, "problems": problems}))
+        tell(json.dumps({"error": message, "problems": problems}))
     return EXIT_USAGE
 
 
@@ -111,26 +112,35 @@ def _run(request: RunRequest) -> int:
             engine.watch(keyboard.fd, read_keys)
         result = engine.run()
     if request.as_json:
-        print(json.dumps(_summary.as_json(setup, result), default=str))
+        tell(json.dumps(_summary.as_json(setup, result), default=str))
     else:
-        print(_summary.as_text(setup, result))
+        tell(_summary.as_text(setup, result))
     return EXIT_GOOD if result.verdict == "good" else EXIT_NOT_GOOD
 
 
 @contextmanager
 def _signals(engine: Any) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop the run cleanly; a second one aborts it; a third ends this process at once."""
+    """Ctrl-C and SIGTERM stop the run cleanly; a second one aborts it; a third ends this process at once.
+
+    The hang-up of a terminal only stops, as several of them may come at once.
+    """
     received = 0
 
     def handle(number: int, _frame: FrameType | None) -> None:
         nonlocal received
         received += 1
-        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         if received > 2:
             raise KeyboardInterrupt
+        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         engine.command("stop" if received == 1 else "abort", name if received == 1 else f"second {name}")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    def hang_up(_number: int, _frame: FrameType | None) -> None:
+        engine.command("stop", "the terminal was closed")
+
+    handlers: dict[int, Any] = {signal.SIGINT: handle, signal.SIGTERM: handle}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        handlers[signal.SIGHUP] = hang_up
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
@@ -149,9 +159,9 @@ def check(path: Path, overrides: Sequence[str], as_json: bool) -> int:
         if problems:
             raise SetupErrors(problems)
         if as_json:
-            print(json.dumps({"setup": str(setup.path), "problems": [], "warnings": [str(w) for w in setup.warnings]}))
+            tell(json.dumps({"setup": str(setup.path), "problems": [], "warnings": [str(w) for w in setup.warnings]}))
         else:
-            print(_layout(setup))
+            tell(_layout(setup))
         return EXIT_GOOD
 
     return guarded(as_json, work)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mimodaq.client._streams import prepare
+
 app = typer.Typer(
     name="mimodaq",
     help="Data acquisition for lab courses and small experiments.\n\n"
@@ -144,13 +146,14 @@ def bench(
     json_: Json = False,
 ) -> None:
     """Measure this machine: rings, writers and whole runs as ratios to limits measured in the same run."""
-    from mimodaq.client._bench import bench as carry_out
+    from mimodaq.client.bench import bench as carry_out
 
     raise typer.Exit(carry_out(what, json_))
 
 
 def main() -> None:
     """Entry point of the command."""
+    prepare()
     try:
         app()
     except KeyboardInterrupt:

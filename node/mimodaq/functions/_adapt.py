@@ -218,16 +218,19 @@ class _Store:
         _check_names(self._writer, names, self._name)
         for field in self._fields:
             if field in names:
-                _assign(record[field], np.asarray(event[field]), self._writer, field, self._name)
+                _assign(record[field], event[field], self._writer, field, self._name)
             else:
                 record[field] = 0
 
     def _fill_plain(self, record: np.void, event: Any) -> None:
-        rows = np.asarray(event)
-        if rows.ndim == 1 and len(self._fields) == 1:
-            rows = rows[np.newaxis]
-        if rows.ndim == 0 or len(rows) != len(self._fields) or rows.dtype == object:
-            raise _misfit(self._writer, f"{type(event).__name__} of shape {rows.shape}", self._name)
+        """Fill from an array (channels, samples), or a list of one array for each field."""
+        rows = event if isinstance(event, list | tuple) else np.asarray(event)
+        if isinstance(rows, np.ndarray) and rows.ndim == 0:
+            raise _misfit(self._writer, f"{type(event).__name__} {_short(event)}", self._name)
+        if len(self._fields) == 1 and not (len(rows) == 1 and np.ndim(rows[0]) == 1):
+            rows = [rows]  # a single channel needs no second dimension
+        if len(rows) != len(self._fields):
+            raise _misfit(self._writer, f"{type(event).__name__} with {len(rows)} rows", self._name)
         for field, row in zip(self._fields, rows, strict=True):
             _assign(record[field], row, self._writer, field, self._name)
 
@@ -238,8 +241,12 @@ def _check_names(writer: Writer, given: Sequence[str], name: str) -> None:
         raise _misfit(writer, f"a field {unknown[0]!r}", name)
 
 
-def _assign(place: np.ndarray, values: np.ndarray, writer: Writer, field: str, name: str) -> None:
-    """Copy `values` into one field, of one event or of several; one value alone fills a field."""
+def _assign(place: np.ndarray, given: Any, writer: Writer, field: str, name: str) -> None:
+    """Copy values into one field, of one event or of several; one value alone fills a field."""
+    try:
+        values = np.asarray(given)
+    except ValueError:
+        raise _misfit(writer, f"lists of different length for field {field!r}", name) from None
     if values.size not in {place.size, 1}:
         raise _misfit(writer, f"{values.size} values for field {field!r}, which has {place.size}", name)
     if not _fits(values, place.dtype):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from mimodaq.node._check import check_functions
     from mimodaq.node._engine import Engine, RunOptions, RunResult
-    from mimodaq.node._log import Entry
+    from mimodaq.node._log import Entry, is_running
+    from mimodaq.node._record import write_record
     from mimodaq.node._rundir import RECORD, RESOLVED, RunDirectoryError
     from mimodaq.node._snapshot import BufferFigures, Snapshot, WorkerFigures
 
@@ -27,6 +28,8 @@ _PLACES: Final = {
     "Snapshot": "_snapshot",
     "WorkerFigures": "_snapshot",
     "check_functions": "_check",
+    "is_running": "_log",
+    "write_record": "_record",
 }
 
 __all__ = [
@@ -41,6 +44,8 @@ __all__ = [
     "Snapshot",
     "WorkerFigures",
     "check_functions",
+    "is_running",
+    "write_record",
 ]
 
 

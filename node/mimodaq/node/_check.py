@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from selectors import DefaultSelector
 from typing import Any
 
 from mimodaq.config import Problem, Setup
 from mimodaq.node._order import Order
-from mimodaq.node._workers import WorkerProcess, Workers, explain_exit
-from mimodaq.protocol.run import WorkerId
+from mimodaq.node._workers import WorkerProcess, Workers, dispatch
+from mimodaq.protocol.run import READY_S, WorkerId
 
 
 def order_for(setup: Setup, function: str, **given: Any) -> Order:
@@ -41,22 +42,23 @@ def check_functions(setup: Setup) -> list[Problem]:
             place = setup.where_of(worker.function, *report["key"])
             problems.append(Problem(place, report["message"], report["suggestion"]))
 
-    said: dict[WorkerId, list[str]] = {}
+    def on_exit(process: WorkerProcess) -> None:
+        if process.reason and not process.problems:
+            cannot_load(process.id.function, process.reason)
 
-    def on_exit(process: WorkerProcess, code: int) -> None:
-        if code and not process.problems:
-            last = said.get(process.id, [explain_exit(code)])[-1]
-            place = setup.where_of(process.id.function, "fkt_name")
-            problems.append(Problem(place, f"{process.id.function} cannot be loaded: {last}"))
+    def cannot_load(name: str, reason: str) -> None:
+        problems.append(Problem(setup.where_of(name, "fkt_name"), f"{name} cannot be loaded: {reason}"))
 
     with DefaultSelector() as selector:
-        workers = Workers(selector, on_report, lambda w, line: said.setdefault(w, []).append(line), on_exit)
+        workers = Workers(selector, on_report, lambda _worker, _line: None, on_exit)
         try:
             for name in setup.functions:
                 workers.launch(WorkerId(name, 0), order_for(setup, name, check_only=True))
-            while workers.running:
-                for key, _ in selector.select():
-                    key.data()
+            give_up = time.monotonic() + READY_S
+            while workers.running and (left := give_up - time.monotonic()) > 0:
+                dispatch(selector, left)
+            for worker in workers.running:
+                cannot_load(worker.function, f"its module was not imported after {READY_S:g} s")
         finally:
             workers.kill_all()
-    return problems
+    return sorted(problems, key=lambda problem: problem.where)

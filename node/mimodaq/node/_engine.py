@@ -6,10 +6,11 @@ The shell around `mimodaq.protocol.run`: it owns processes, shared memory, files
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,17 +18,19 @@ from selectors import EVENT_READ, DefaultSelector
 from typing import Any, Final
 
 from mimodaq.config import Problem, Setup, SetupErrors
-from mimodaq.node._check import order_for
-from mimodaq.node._log import Entry, RunLog
-from mimodaq.node._order import EXIT_ABORTED, EXIT_FATAL, Order
+from mimodaq.node._check import check_functions, order_for
+from mimodaq.node._log import LOG, Entry, RunLog
+from mimodaq.node._order import Order, Outcome
+from mimodaq.node._plan import is_source, source_buffers, worker_plans
 from mimodaq.node._quarantine import Quarantine
-from mimodaq.node._record import buffer_record, ledger, utc, versions, where, write_record
-from mimodaq.node._rundir import make_run_directory, next_run_number
+from mimodaq.node._record import Books, versions, write_record
+from mimodaq.node._rings import Progress, make_ring, remove_left_overs
+from mimodaq.node._rundir import RECORD, RunDirectoryError, make_run_directory, next_run_number
 from mimodaq.node._snapshot import Snapshot, WorkerFigures, buffer_figures
-from mimodaq.node._workers import WorkerProcess, Workers, explain_exit
+from mimodaq.node._workers import WorkerProcess, Workers, dispatch
 from mimodaq.protocol import run as protocol
-from mimodaq.protocol.run import Verdict, WorkerId
-from mimodaq.ring import Ring, RingStatus, SegmentError, left_overs, segment_name
+from mimodaq.protocol.run import State, Verdict, WorkerId
+from mimodaq.ring import Ring, RingStatus, VerifyError
 
 TICK_S: Final = 0.25
 SNAPSHOT_S: Final = 1.0
@@ -55,17 +58,6 @@ class RunResult:
     """The content of run.json."""
 
 
-@dataclass(slots=True)
-class _Books:
-    """What is gathered for the record while the run goes on."""
-
-    asked: float = 0.0
-    begun: float | None = None
-    stop_asked: float | None = None
-    files: dict[str, list[str]] = field(default_factory=dict)
-    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
 class Engine:
     """One run of a setup on this host.
 
@@ -83,18 +75,14 @@ class Engine:
         os.set_blocking(self._wake_read, False)
         self._selector.register(self._wake_read, EVENT_READ, lambda: os.read(self._wake_read, 4096))
         self._rings: dict[str, Ring] = {}
-        self._books = _Books()
+        self._books = Books()
         self._problems: list[Problem] = []
         self._before: dict[str, RingStatus] = {}
         self._snapshot_at = 0.0
         self._said: set[tuple[str, str]] = set()
-        self._released: dict[str, int] = {}
-        plans = [
-            protocol.WorkerPlan(WorkerId(f.name, i), self._is_source(f.name), self._restarts(f.name))
-            for f in setup.functions.values()
-            for i in range(f.processes)
-        ]
-        self._brain = protocol.Run(plans, setup.duration_s, options.stuck_s)
+        self._progress = Progress(source_buffers(setup))
+        self._is_over = False
+        self._brain = protocol.Run(worker_plans(setup), setup.duration_s, options.stuck_s)
 
     def watch(self, fd: int, callback: Callable[[], object]) -> None:
         """Call `callback` whenever `fd` (the keyboard) has something to read."""
@@ -105,9 +93,10 @@ class Engine:
         self._selector.unregister(fd)
 
     def command(self, name: str, reason: str) -> None:
-        """Ask for pause, resume, stop or abort."""
+        """Ask for pause, resume, stop or abort; too late is no error."""
         self._commands.append((name, reason))
-        os.write(self._wake_write, b"!")
+        if not self._is_over:
+            os.write(self._wake_write, b"!")
 
     # -- the run ----------------------------------------------------------------------------------------------
 
@@ -118,36 +107,55 @@ class Engine:
         RunDirectoryError, SegmentError (a full /dev/shm) before anything has started.
         """
         self._books.asked = time.time()
-        self._number = next_run_number(self._setup.output_directory)
-        removed = self._remove_left_overs()
-        self._make_rings()
         try:
+            self._number = next_run_number(self._setup.output_directory)
+            removed = remove_left_overs()
+            for name in self._setup.buffers:
+                self._rings[name] = make_ring(self._setup, name, self._number)
+            is_ours = not (self._options.directory and self._options.directory.exists())
             self._run_dir = make_run_directory(self._setup, self._options.directory, datetime.now())
-            self._log = RunLog(self._run_dir / "run.log", self._options.on_log)
             try:
-                self._quarantine = Quarantine(self._run_dir)
-                for path in removed:
-                    self._say("warning", f"removed {path}, left over from a run that was killed")
-                write_record(self._run_dir, self._record(final=False))
-                return self._loop()
-            finally:
-                self._workers.kill_all()
-                self._log.close()
+                return self._run_in_directory(removed)
+            except SetupErrors:
+                self._remove_run_directory(whole=is_ours)
+                raise
         finally:
+            self._is_over = True
             for ring in self._rings.values():
                 ring.unlink()
             self._selector.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
 
+    def _run_in_directory(self, removed: Sequence[Path]) -> RunResult:
+        self._quarantine = Quarantine(self._run_dir, self._books.quarantine)
+        try:
+            self._log = RunLog(self._run_dir / LOG, self._options.on_log)
+            write_record(self._run_dir, self._record(final=False))
+        except OSError as error:
+            raise RunDirectoryError(f"writing to {self._run_dir}: {error.strerror}") from error
+        try:
+            for path in removed:
+                self._say("warning", f"removed {path}, left over from a run that was killed")
+            return self._loop()
+        finally:
+            self._workers.kill_all()
+            self._log.close()
+
+    def _remove_run_directory(self, *, whole: bool) -> None:
+        """Nothing was taken, so that the same command may be tried again."""
+        if whole:
+            shutil.rmtree(self._run_dir)
+        else:
+            (self._run_dir / RECORD).unlink()
+
     def _loop(self) -> RunResult:
         now = time.monotonic()
         self._say("info", f"run {self._number} of {self._setup.path.name} in {self._run_dir}")
         self._carry_out(self._brain.handle(protocol.Begin(), now))
-        while self._brain.state is not protocol.State.ENDED:
+        while self._brain.state is not State.ENDED:
             deadline = min(self._brain.deadline(now), now + TICK_S)
-            for key, _ in self._selector.select(max(0.0, deadline - time.monotonic())):
-                key.data()
+            dispatch(self._selector, max(0.0, deadline - time.monotonic()))
             while self._commands:
                 name, reason = self._commands.pop(0)
                 self._handle(protocol.Command(name, reason))
@@ -162,7 +170,7 @@ class Engine:
         for effect in effects:
             match effect:
                 case protocol.Launch(worker):
-                    self._workers.launch(worker, self._order(worker))
+                    self._launch(worker)
                 case protocol.PauseSources():
                     self._each_source_ring(Ring.pause)
                 case protocol.ResumeSources():
@@ -187,15 +195,21 @@ class Engine:
         if self._books.begun is None and self._brain.begun is not None:
             self._books.begun = time.time()
 
+    def _launch(self, worker: WorkerId) -> None:
+        try:
+            self._workers.launch(worker, self._order(worker))
+        except OSError as error:
+            self._handle(protocol.Exited(worker, f"starting a process: {error.strerror}"))
+
     def _end_sources(self) -> None:
         self._books.stop_asked = self._books.stop_asked or time.time()
         self._each_source_ring(Ring.end)
         for worker in list(self._workers.running):
-            if self._is_source(worker.function):
+            if is_source(self._setup.functions[worker.function]):
                 self._workers.signal(worker, signal.SIGTERM)
 
     def _each_source_ring(self, action: Callable[[Ring], None]) -> None:
-        for name in self._source_buffers():
+        for name in source_buffers(self._setup):
             action(self._rings[name])
 
     # -- looking ------------------------------------------------------------------------------------------------
@@ -205,23 +219,32 @@ class Engine:
         statuses = {}
         for name, ring in self._rings.items():
             ring.reap()
-            taken = ring.quarantine(partial(self._quarantine.keep, name))
-            if taken:
-                self._say("error", f"{taken} event(s) of {name} killed their reader too often and were set aside")
+            self._collect_quarantine(name, ring)
             statuses[name] = ring.status()
-        moved = set()
-        for name, status in statuses.items():
-            for group in status.groups:
-                key = f"{name}/{group.name}"
-                if group.released != self._released.get(key, 0):
-                    moved.add(group.name)
-                self._released[key] = group.released
+        moved = self._progress.look(statuses)
         if moved:
-            self._handle(protocol.Moved(frozenset(moved)))
+            self._handle(protocol.Moved(moved))
+        self._stop_at_limit()
         drained = all(g.pending + g.reading == 0 for s in statuses.values() for g in s.groups)
         self._handle(protocol.Tick(drained))
         if now - self._snapshot_at >= SNAPSHOT_S:
             self._give_snapshot(statuses, now)
+
+    def _collect_quarantine(self, name: str, ring: Ring) -> None:
+        try:
+            taken = ring.quarantine(partial(self._quarantine.keep, name))
+        except OSError as error:  # they stay in the buffer, and the next look tries again
+            self._say_once("error", f"saving events of {name} in quarantine: {error.strerror}", "run")
+        else:
+            if taken:
+                self._say("error", f"{taken} event(s) of {name} killed their reader too often and were set aside")
+
+    def _stop_at_limit(self) -> None:
+        """The buffer takes no more than the limit by itself; this tells sources that wait for their next event."""
+        limit = self._setup.events_limit
+        is_on = self._brain.state in (State.RUNNING, State.PAUSED)
+        if limit and is_on and self._rings[self._setup.counted_buffer].status().committed >= limit:
+            self._handle(protocol.Command("stop", f"{limit} events are taken"))
 
     def _give_snapshot(self, statuses: Mapping[str, RingStatus], now: float) -> None:
         seconds = now - self._snapshot_at
@@ -253,10 +276,9 @@ class Engine:
             case "log":
                 self._say(report["level"], report["text"], str(worker))
             case "files":
-                known = self._books.files.setdefault(worker.function, [])
-                known.extend(f for f in report["files"] if f not in known)
+                self._books.add_files(worker.function, report["files"])
             case "figures":
-                self._books.figures.setdefault(worker.function, {})[str(worker.process)] = report["figures"]
+                self._books.add_figures(worker.function, worker.process, report["figures"])
             case "failure":
                 self._say_once("error", report["traceback"].rstrip(), str(worker))
             case "problem":
@@ -268,30 +290,33 @@ class Engine:
     def _on_output(self, worker: WorkerId, line: str) -> None:
         self._say("info", line, str(worker))
 
-    def _on_exit(self, process: WorkerProcess, code: int) -> None:
+    def _on_exit(self, process: WorkerProcess) -> None:
         for ring in self._rings.values():
             ring.reap()
-        reason = None
-        if code:
-            problem = process.problems[0]["message"] if process.problems else None
-            reason = process.failure or problem or explain_exit(code)
-        is_early = code == 0 and not self._is_source(process.id.function) and not self._has_input_ended(process.id)
-        if code == EXIT_ABORTED:
-            reason, is_early = None, False
-        self._handle(protocol.Exited(process.id, reason, is_fatal=code == EXIT_FATAL, is_early=is_early))
+        self._stop_at_limit()
+        is_early = process.outcome is Outcome.DONE and not self._has_input_ended(process.id)
+        is_fatal = process.outcome is Outcome.FATAL
+        self._handle(protocol.Exited(process.id, process.reason, is_fatal=is_fatal, is_early=is_early))
 
     def _has_input_ended(self, worker: WorkerId) -> bool:
-        reads = self._setup.functions[worker.function].reads
-        return all(self._rings[name].status().is_ended for name in reads)
+        """Whether nothing more will come for a worker, and what has come is worked off or a sister's to do."""
+        function = self._setup.functions[worker.function]
+        inputs = function.reads or (function.observes if function.writes else ())
+        has_sister = any(other.function == worker.function for other in self._workers.running)
+        for name in inputs:
+            status = self._rings[name].status()
+            pending = sum(group.pending for group in status.groups if group.name == worker.function)
+            if not status.is_ended or (pending and not has_sister):
+                return False
+        return True
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def _close_books(self) -> RunResult:
         if self._problems and self._books.begun is None:
-            raise SetupErrors(self._problems)
+            raise SetupErrors(check_functions(self._setup) or self._problems)  # those of all functions at once
         statuses = [ring.status() for ring in self._rings.values()]
-        for ring in self._rings.values():
-            ring.verify()
+        self._verify_rings()
         for status in statuses:
             for group in status.groups:
                 left = group.pending + group.reading + group.aside
@@ -305,90 +330,30 @@ class Engine:
         if not record["ledger"]["balanced"] and self._brain.verdict is Verdict.GOOD:
             self._brain.judge(Verdict.INCOMPLETE, "the ledger does not balance")
             record = self._record(final=True, statuses=statuses)
+        try:
+            write_record(self._run_dir, record)
+        except OSError as error:
+            text = f"{self._run_dir / RECORD} could not be written: {error.strerror}"
+            self._brain.judge(Verdict.INCOMPLETE, text)
+            record = self._record(final=True, statuses=statuses)
         level = "info" if self._brain.verdict is Verdict.GOOD else "warning"
         self._say(level, f"run {self._number} ended: {self._brain.verdict.value}" + self._reasons())
-        write_record(self._run_dir, record)
         return RunResult(self._number, self._run_dir, self._brain.verdict.value, record)
+
+    def _verify_rings(self) -> None:
+        for name, ring in self._rings.items():
+            try:
+                ring.verify()
+            except VerifyError as error:
+                self._brain.judge(Verdict.INCOMPLETE, f"the books of {name} contradict each other: {error}")
 
     def _reasons(self) -> str:
         return f" ({'; '.join(self._brain.reasons)})" if self._brain.reasons else ""
 
     def _record(self, *, final: bool, statuses: Sequence[RingStatus] = ()) -> dict[str, Any]:
-        now = time.time()
-        running_s = self._brain.running_s(time.monotonic())
-        source = next((s for s in statuses if s.name == self._setup.counted_buffer), None)
-        writers = sum(f.processes for f in self._setup.writers(self._setup.counted_buffer))
-        live = 1.0 - source.waited_s / (running_s * writers) if source and running_s > 0 and writers else 1.0
-        return {
-            "run": self._number,
-            "setup": self._setup.path.name,
-            "state": self._brain.state.value,
-            "verdict": self._brain.verdict.value if final else None,
-            "reasons": list(self._brain.reasons),
-            "end_reason": self._brain.end_reason,
-            "times": {
-                "start_asked": utc(self._books.asked),
-                "start_complete": utc(self._books.begun),
-                "stop_asked": utc(self._books.stop_asked),
-                "stop_complete": utc(now) if final else None,
-            },
-            "running_s": running_s,
-            "live_time_s": max(0.0, live) * running_s,
-            "live_time_fraction": max(0.0, live),
-            "limits": {"events": self._setup.events_limit, "duration_s": self._setup.duration_s},
-            "buffers": {s.name: buffer_record(s, running_s) for s in statuses},
-            "ledger": ledger(statuses),
-            "workers": {
-                str(i): {"state": state.value, "restarts": restarts}
-                for i, (state, restarts) in self._brain.worker_states().items()
-            },
-            "files": self._books.files,
-            "figures": self._books.figures,
-            "quarantine": self._quarantine.files,
-            "versions": versions(),
-            "where": where(),
-        }
+        return self._books.record(self._setup, self._number, self._brain, statuses, final=final)
 
     # -- helpers ------------------------------------------------------------------------------------------------------
-
-    def _is_source(self, function: str) -> bool:
-        spec = self._setup.functions[function]
-        return bool(spec.writes) and not spec.reads
-
-    def _restarts(self, function: str) -> bool | int:
-        """A source is started again only if the setup asks for it: most would begin from the first event."""
-        spec = self._setup.functions[function]
-        if self._is_source(function) and (function, "restart") not in self._setup.places:
-            return False
-        return spec.restart
-
-    def _source_buffers(self) -> list[str]:
-        return sorted({b for f in self._setup.functions.values() if self._is_source(f.name) for b in f.writes})
-
-    def _remove_left_overs(self) -> list[Path]:
-        removed = left_overs()
-        for path in removed:
-            path.unlink(missing_ok=True)
-        return removed
-
-    def _make_rings(self) -> None:
-        partition = f"{os.getpid()}-{self._number}"
-        try:
-            for name, buffer in self._setup.buffers.items():
-                self._rings[name] = Ring.create(
-                    segment_name(name, partition=partition),
-                    buffer.event_dtype,
-                    buffer.slots,
-                    groups=[f.name for f in self._setup.readers(name)],
-                    expected_writers=sum(f.processes for f in self._setup.writers(name)),
-                    buffer=name,
-                    description={"samples": buffer.samples, "plain": buffer.plain, "run": self._number},
-                    limit=(self._setup.events_limit or 0) if name == self._setup.counted_buffer else 0,
-                )
-        except SegmentError:
-            for ring in self._rings.values():
-                ring.unlink()
-            raise
 
     def _order(self, worker: WorkerId) -> Order:
         return order_for(
@@ -397,7 +362,8 @@ class Engine:
             process=worker.process,
             run_dir=str(self._run_dir),
             segments={name: ring.segment for name, ring in self._rings.items()},
-            source_buffers=tuple(self._source_buffers()),
+            source_buffers=source_buffers(self._setup),
+            restarts=self._brain.worker_states()[worker][1],
             run_info={
                 "run": self._number,
                 "setup": self._setup.path.name,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
+
+LOG: Final = "run.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +32,15 @@ class Entry:
 
 
 class RunLog:
-    """Writes entries to the file of the run, flushed line by line, and passes them on."""
+    """Writes entries to the file of the run, flushed line by line, and passes them on.
+
+    The file is locked as long as it is open, which tells others that the run goes on.
+    """
 
     def __init__(self, path: Path, listener: Callable[[Entry], None]) -> None:
         self._file = path.open("a", encoding="utf-8", buffering=1)
+        with suppress(OSError):  # a file system without locks: others cannot tell then
+            fcntl.flock(self._file, fcntl.LOCK_EX)
         self._listener = listener
 
     def write(self, entry: Entry) -> None:
@@ -47,3 +57,15 @@ class RunLog:
             self._file.close()
         except OSError as error:
             self._listener(Entry(0.0, "error", "run", f"closing the log: {error.strerror}"))
+
+
+def is_running(run_dir: Path) -> bool:
+    """Whether the run of this directory goes on at this moment."""
+    try:
+        with (run_dir / LOG).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,15 +1,23 @@
-"""What the node tells a worker when it starts it, and what exit codes of a worker mean."""
+"""What the node tells a worker when it starts it, and what a worker says when it ends."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+import enum
+import pickle
+from dataclasses import dataclass
+from typing import Any
 
-EXIT_FAILED: Final = 1
-EXIT_FATAL: Final = 2
-"""Failed in a way that trying again cannot mend."""
-EXIT_ABORTED: Final = 3
+
+class Outcome(enum.Enum):
+    """How a worker has ended, by its own account; one that was killed gives none."""
+
+    DONE = "done"
+    """Its function has returned."""
+    FAILED = "failed"
+    FATAL = "fatal"
+    """Failed in a way that trying again cannot mend."""
+    ABORTED = "aborted"
+    """Its buffers were closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +41,27 @@ class Order:
     source_buffers: tuple[str, ...]
     """Buffers that sources write: ended when the node dies."""
     run_info: dict[str, Any]
+    restarts: int = 0
+    """How often this worker was started before."""
     check_only: bool = False
 
+    @property
+    def label(self) -> str:
+        """Name of the worker in its buffers and in the log, for example `Fkt_2[0]`."""
+        return f"{self.function}[{self.process}]"
+
+    @property
+    def is_input(self) -> bool:
+        """Whether it only writes: it is told to stop, all others end with their input."""
+        return not {"read", "observe"} & set(self.rb_assign.values())
+
     def encode(self) -> bytes:
-        """As JSON."""
-        return json.dumps(asdict(self), default=str).encode()
+        """As bytes for the worker's stdin; options keep their types (keys of YAML may be numbers, values dates)."""
+        return pickle.dumps(self)
 
     @classmethod
     def decode(cls, raw: bytes) -> Order:
-        """The inverse of `encode`."""
-        content = json.loads(raw)
-        return cls(**{**content, "source_buffers": tuple(content["source_buffers"])})
+        """The inverse of `encode`; the bytes come from the node that has started this process."""
+        order = pickle.loads(raw)
+        assert isinstance(order, cls)
+        return order

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -10,20 +11,22 @@ from mimodaq.ring import Observed
 
 
 class Quarantine:
-    """Writes one numpy file an event, `quarantine/<buffer>-<function>-<counter>.npy`; metadata go into the record."""
+    """Writes one numpy file an event, `quarantine/<buffer>-<function>-<number>.npy`; metadata go into the record.
 
-    def __init__(self, run_dir: Path) -> None:
+    The number is that of the event in the buffer, which is unique; its counter need not be.
+    """
+
+    def __init__(self, run_dir: Path, record: list[dict[str, object]]) -> None:
         self._folder = run_dir / "quarantine"
         self._run_dir = run_dir
-        self.files: list[dict[str, object]] = []
-        """One entry an event: file, buffer, function, counter, timestamp, how often it was tried."""
+        self._record = record
 
     def keep(self, buffer: str, group: str, event: Observed, times: int) -> None:
         """Save one event; raises OSError when it cannot, and the event stays in its ring."""
         self._folder.mkdir(exist_ok=True)
-        path = self._folder / f"{buffer}-{group}-{event.counter}.npy"
+        path = self._folder / f"{quote(buffer, safe=' ')}-{quote(group, safe=' ')}-{event.sequence}.npy"
         np.save(path, np.array([event.event]))
-        self.files.append(
+        self._record.append(
             {
                 "file": str(path.relative_to(self._run_dir)),
                 "buffer": buffer,

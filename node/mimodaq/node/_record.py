@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import socket
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mimodaq.config import Setup
 from mimodaq.node._rundir import RECORD
+from mimodaq.protocol.run import Run
 from mimodaq.ring import RingStatus
 
 _PACKAGES = ("mimodaq", "numpy", "pyarrow", "scipy", "pyzmq")
@@ -73,6 +78,18 @@ def ledger(statuses: Sequence[RingStatus]) -> dict[str, Any]:
     return {"balanced": balanced, "left": all_left, "quarantined": all_quarantined, "buffers": buffers}
 
 
+def finite(value: Any) -> Any:
+    """The same with null in place of nan and infinity, which JSON does not know."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: finite(inner) for key, inner in value.items()}
+        case list():
+            return [finite(inner) for inner in value]
+    return value
+
+
 def buffer_record(status: RingStatus, running_s: float) -> dict[str, Any]:
     """Counts and dead time of one buffer over the whole run."""
     return {
@@ -95,3 +112,63 @@ def write_record(run_dir: Path, record: Mapping[str, Any]) -> Path:
     temporary.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
     os.replace(temporary, path)
     return path
+
+
+@dataclass(slots=True)
+class Books:
+    """What is gathered for the record while the run goes on."""
+
+    asked: float = 0.0
+    begun: float | None = None
+    stop_asked: float | None = None
+    files: dict[str, list[str]] = field(default_factory=dict)
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    quarantine: list[dict[str, object]] = field(default_factory=list)
+    """One entry an event: file, buffer, function, counter, timestamp, how often it was tried."""
+
+    def add_files(self, function: str, paths: Sequence[str]) -> None:
+        """Note files that a function writes, each once."""
+        self.files[function] = list(dict.fromkeys([*self.files.get(function, ()), *paths]))
+
+    def add_figures(self, function: str, process: int, figures: dict[str, Any]) -> None:
+        """Note figures of a worker."""
+        self.figures.setdefault(function, {})[str(process)] = finite(figures)
+
+    def record(
+        self, setup: Setup, run: int, brain: Run, statuses: Sequence[RingStatus], *, final: bool
+    ) -> dict[str, Any]:
+        """The content of run.json at this moment; `final` = the verdict is known."""
+        running_s = brain.running_s(time.monotonic())
+        counted = next((s for s in statuses if s.name == setup.counted_buffer), None)
+        writers = sum(f.processes for f in setup.writers(setup.counted_buffer))
+        live = 1.0 - counted.waited_s / (running_s * writers) if counted and running_s > 0 and writers else 1.0
+        return {
+            "run": run,
+            "setup": setup.path.name,
+            "setup_folder": str(setup.folder),
+            "state": brain.state.value,
+            "verdict": brain.verdict.value if final else None,
+            "reasons": list(brain.reasons),
+            "end_reason": brain.end_reason,
+            "times": {
+                "start_asked": utc(self.asked),
+                "start_complete": utc(self.begun),
+                "stop_asked": utc(self.stop_asked),
+                "stop_complete": utc(time.time()) if final else None,
+            },
+            "running_s": running_s,
+            "live_time_s": max(0.0, live) * running_s,
+            "live_time_fraction": max(0.0, live),
+            "limits": {"events": setup.events_limit, "duration_s": setup.duration_s},
+            "buffers": {s.name: buffer_record(s, running_s) for s in statuses},
+            "ledger": ledger(statuses),
+            "workers": {
+                str(i): {"state": state.value, "restarts": restarts}
+                for i, (state, restarts) in brain.worker_states().items()
+            },
+            "files": self.files,
+            "figures": self.figures,
+            "quarantine": self.quarantine,
+            "versions": versions(),
+            "where": where(),
+        }

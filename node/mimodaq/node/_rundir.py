@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from mimodaq.config import Setup, dump_text
+from mimodaq.node._plan import restarts
 
 RECORD: Final = "run.json"
 RESOLVED: Final = "setup.resolved.yaml"
@@ -22,15 +24,22 @@ class RunDirectoryError(Exception):
 
 
 def next_run_number(output_directory: Path) -> int:
-    """A number no other run in this output directory has or had."""
-    output_directory.mkdir(parents=True, exist_ok=True)
-    fd = os.open(output_directory / _NUMBERS, os.O_RDWR | os.O_CREAT, 0o666)
-    with os.fdopen(fd, "r+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        number = int(file.read() or 0) + 1
-        file.seek(0)
-        file.write(f"{number}\n")
-        file.truncate()
+    """A number no other run in this output directory has or had. Raises RunDirectoryError."""
+    path = output_directory / _NUMBERS
+    with _explained(path):
+        output_directory.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        with os.fdopen(fd, "r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            text = file.read()
+            if text and not text.strip().isdecimal():
+                raise RunDirectoryError(
+                    f"{path} should hold the number of the last run, found {text[:20]!r}: correct it"
+                )
+            number = int(text or 0) + 1
+            file.seek(0)
+            file.write(f"{number}\n")
+            file.truncate()
     return number
 
 
@@ -40,27 +49,43 @@ def make_run_directory(setup: Setup, directory: Path | None, now: datetime) -> P
     Named as under mimoCoRB, `<setup name up to "setup">YYYY-MM-DD_HHMM`, with `-2`, `-3`... if there is one already;
     `directory` overrides the name. Raises RunDirectoryError when it holds a run already or cannot be written.
     """
-    try:
+    with _explained(directory or setup.output_directory):
         made = _exact(directory) if directory is not None else _numbered(setup, now)
-        (made / RESOLVED).write_text(dump_text(setup.resolved()), encoding="utf-8")
+        resolved = setup.resolved()
+        modules = kept_modules(setup)
+        for entry in resolved["Functions"]:
+            for name, function in entry.items():
+                function["restart"] = restarts(setup, setup.functions[name])
+                if name in modules:
+                    function["function"] = f"{modules[name].with_suffix('')}:{setup.functions[name].function}"
         for source, target in files_to_keep(setup):
             place = made / target
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, place)
-    except OSError as error:
-        raise RunDirectoryError(
-            f"making the run directory {error.filename or directory or setup.output_directory}: {error.strerror}"
-        ) from error
+        (made / RESOLVED).write_text(dump_text(resolved), encoding="utf-8")
     return made
 
 
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunDirectoryError(
+            f"preparing the run directory, {error.filename or path}: {error.strerror}. "
+            "Choose another place: --output DIR, or output_directory in the setup"
+        ) from error
+
+
 def _exact(directory: Path) -> Path:
-    if (directory / RECORD).exists():
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        (directory / RECORD).touch(exist_ok=False)  # whoever makes this file has the directory
+    except FileExistsError:
         raise RunDirectoryError(
             f"{directory} holds a run already and is not overwritten: choose another --output, or remove it"
-        )
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory
+        ) from None
+    return directory.absolute()
 
 
 def _numbered(setup: Setup, now: datetime) -> Path:
@@ -77,20 +102,25 @@ def _numbered(setup: Setup, now: datetime) -> Path:
             return path
 
 
-def files_to_keep(setup: Setup) -> Iterable[tuple[Path, Path]]:
+def files_to_keep(setup: Setup) -> Iterator[tuple[Path, Path]]:
     """What makes the run repeatable: (file, place in the run directory) of setup, configuration and user modules."""
     yield setup.path, Path(setup.path.name)
     for path in setup.config_files:
         yield path, _relative(path, setup.folder)
-    seen: set[Path] = set()
-    for function in setup.functions.values():
-        if function.source_file is None or not function.source_file.is_file():
-            continue
-        for path in sorted(function.source_file.parent.glob("*.py")):
-            if path not in seen:
-                seen.add(path)
-                yield path, _relative(path, setup.folder)
+    folders = {function.source_file.parent for function in setup.functions.values() if function.source_file is not None}
+    for folder in sorted(folders):
+        for path in sorted(folder.glob("*.py")):
+            yield path, _relative(path, setup.folder)
+
+
+def kept_modules(setup: Setup) -> dict[str, Path]:
+    """For each function from a user's file: where its module is kept, relative to the run directory."""
+    return {
+        name: _relative(function.source_file, setup.folder)
+        for name, function in setup.functions.items()
+        if function.source_file is not None
+    }
 
 
 def _relative(path: Path, folder: Path) -> Path:
-    return path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name)
+    return path.relative_to(folder) if path.is_relative_to(folder) else Path(path.parent.name, path.name)

@@ -1,12 +1,16 @@
 """One worker process: attach the buffers, load the function, run it, report.
 
 Started as `python -m mimodaq.node.worker REPORTS LIFE` with two inherited descriptors: a pipe for reports (JSON
-lines) and one whose other end the node holds as long as it lives. The order to work comes as JSON on stdin.
+lines) and one whose other end the node holds as long as it lives. The order to work comes on stdin.
 A worker decides nothing: whether it is started again is the node's matter.
 """
 
 from __future__ import annotations
 
+import atexit
+import errno
+import gc
+import io
 import json
 import logging
 import os
@@ -16,14 +20,16 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-import mimodaq
-from mimodaq.node._order import EXIT_ABORTED, EXIT_FAILED, EXIT_FATAL, Order
+from mimodaq.node._order import Order, Outcome
 from mimodaq.ring import Observer, Reader, Ring, RingClosed, RingEnding, RingError, Writer
 
+_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+"""Trying again would only put good events into quarantine."""
 ORPHAN_S: Final = 30.0
 """How long a worker goes on to save its data after its node has died."""
 
@@ -38,13 +44,18 @@ class Reports:
 
     def send(self, kind: str, **content: Any) -> None:
         """Send one report; nothing happens once the node is gone."""
-        line = json.dumps({"kind": kind, **content}, default=str).encode() + b"\n"
+        line = json.dumps({"kind": kind, **content}, default=_plain).encode() + b"\n"
         with self._lock:
             while line and not self.is_broken:
                 try:
                     line = line[os.write(self._fd, line) :]
                 except BrokenPipeError:
                     self.is_broken = True
+
+
+def _plain(value: Any) -> Any:
+    """A number or array of numpy as Python's own, anything else as text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 class _LogToReports(logging.Handler):
@@ -63,62 +74,74 @@ class Worker:
         self._order = order
         self._reports = reports
         self._stopping = False
-        self._in_source = False
+        self._in_function = False
+        self._gives_way = False
         self._rings: dict[str, Ring] = {}
-        self._reader: Reader | None = None
+        self._readers: list[Reader] = []
 
-    def run(self) -> int:
-        """Do the work; returns the exit code."""
-        from mimodaq.functions import Form, FormError, LoadError, OutputError, check_options, form_of, load_function
+    def run(self) -> Outcome:
+        """Do the work; whatever happens is reported and told by the outcome."""
+        from mimodaq.functions import OutputError
+
+        try:
+            return self._work()
+        except RingClosed:
+            return Outcome.ABORTED
+        except RingEnding:
+            return Outcome.DONE
+        except BaseException as error:
+            self.report_failure(error)
+            is_hopeless = isinstance(error, OutputError) or getattr(error, "errno", None) in _DISK_FULL
+            return Outcome.FATAL if is_hopeless or self._is_beginning() else Outcome.FAILED
+
+    def _work(self) -> Outcome:
+        from mimodaq.functions import Form, form_of
         from mimodaq.mimocorb import install_alias
 
-        order = self._order
         install_alias()
+        function = self._load()
+        if function is None:
+            return Outcome.FATAL
+        if self._order.check_only:
+            return Outcome.DONE
+        for name in self._order.rb_assign:
+            self._rings[name] = Ring.attach(self._order.segments[name])
+        if form_of(function) is Form.MIMOCORB:
+            self._run_mimocorb(function)
+        else:
+            self._run_plain(function)
+        return Outcome.DONE
+
+    def _load(self) -> Callable[..., Any] | None:
+        """The function; None when something is wrong with it, which is reported then."""
+        from mimodaq.functions import FormError, LoadError, check_buffers, check_options, load_function
+
+        order = self._order
+        source_file = Path(order.source_file) if order.source_file else None
         try:
-            source_file = Path(order.source_file) if order.source_file else None
             function = load_function(order.module, order.name, source_file, Path(order.folder))
-            form = form_of(function)
-        except (LoadError, FormError) as error:
-            key = error.key if isinstance(error, LoadError) else "fkt_name"
-            self._reports.send(
-                "problem",
-                key=[key],
-                message=getattr(error, "message", str(error)),
-                suggestion=getattr(error, "suggestion", ""),
-            )
-            return EXIT_FATAL
-        problems = check_options(function, order.config)
+            problems = check_options(function, order.config)
+            misfit = check_buffers(function, order.rb_assign)
+        except LoadError as error:
+            self._report_problem([error.key], error.message, error.suggestion)
+            return None
+        except FormError as error:
+            self._report_problem(["fkt_name"], str(error))
+            return None
         for problem in problems:
-            self._reports.send(
-                "problem", key=["config", problem.option], message=problem.message, suggestion=problem.suggestion
-            )
-        if problems or order.check_only:
-            return EXIT_FATAL if problems else 0
-        for name in order.rb_assign:
-            self._rings[name] = Ring.attach(order.segments[name])
-        try:
-            if form is Form.MIMOCORB:
-                self._run_mimocorb(function)
-            else:
-                self._run_plain(function)
-        except RingClosed:
-            return EXIT_ABORTED
-        except RingEnding:
-            return 0
-        except (OutputError, LookupError) as error:
-            self._report_failure(error)
-            return EXIT_FATAL if isinstance(error, OutputError) else EXIT_FAILED
-        except Exception as error:
-            self._report_failure(error)
-            return EXIT_FAILED
-        return 0
+            self._report_problem(["config", problem.option], problem.message, problem.suggestion)
+        if misfit:
+            self._report_problem(["RB_assign"], misfit)
+        return None if problems or misfit else function
 
     def interrupt(self, _signal: int, _frame: FrameType | None) -> None:
-        """SIGTERM: leave soon. Breaks into a source's own code only; a ring is never left in the middle of a change."""
-        if self._in_source or self._stopping:
-            self._stopping = True
+        """SIGTERM: leave soon. Breaks into a plain source's code at once, into other code when it comes again.
+
+        A ring is never left in the middle of a change.
+        """
+        again, self._stopping = self._stopping, True
+        if self._in_function and (again or self._gives_way):
             raise RingEnding("told to stop")
-        self._stopping = True
 
     # -- the two ways to run --------------------------------------------------------------------------------
 
@@ -126,20 +149,17 @@ class Worker:
         from mimodaq.functions import FunctionIO, run
 
         order = self._order
-        label = f"{order.function}[{order.process}]"
-        readers: list[Reader] = []
         writers: list[Writer] = []
         observers: list[Observer] = []
         for name, access in order.rb_assign.items():
             ring = self._rings[name]
             if access == "read":
-                readers.append(ring.reader(order.function, label))
+                self._readers.append(ring.reader(order.function, order.label))
             elif access == "write":
-                writers.append(ring.writer(label))
+                writers.append(ring.writer(order.label))
             else:
-                observers.append(ring.observer(label))
-        self._reader = readers[0] if readers else None
-        io = FunctionIO(
+                observers.append(ring.observer(order.label))
+        world = FunctionIO(
             name=order.function,
             process=order.process,
             processes=order.processes,
@@ -147,27 +167,34 @@ class Worker:
             run_dir=Path(order.run_dir),
             setup_dir=Path(order.folder),
             run_info=order.run_info,
-            log=logging.getLogger(label),
-            readers=readers,
+            log=logging.getLogger(order.label),
+            readers=self._readers,
             writers=writers,
             observers=observers,
             is_stopping=self._is_stopping,
             register=self._register,
         )
         self._reports.send("ready")
-        failed = True
+        done = False
         try:
-            self._in_source = not readers and not observers
-            run(function, io)
-            failed = False
+            self._in_function, self._gives_way = True, order.is_input
+            run(function, world)
+            done = True
+        except SystemExit as end:
+            if end.code not in (None, 0):
+                raise RuntimeError(f"the function has ended its process with exit code {end.code!r}") from end
+            done = True
+        except RingEnding:
+            done = True
         finally:
-            self._in_source = False
-            self._reports.send("figures", figures=io.figures)
-            for end in (*writers, *readers, *observers):
-                if failed:
-                    end.abandon()
+            self._in_function = False
+            if world.figures:
+                self._reports.send("figures", figures=world.figures)
+            for end_ in (*writers, *self._readers, *observers):
+                if done:
+                    end_.close()
                 else:
-                    end.close()
+                    end_.abandon()
 
     def _run_mimocorb(self, function: Callable[..., Any]) -> None:
         from mimodaq.mimocorb import call_function
@@ -176,40 +203,58 @@ class Worker:
         by_access: dict[str, list[str]] = {"read": [], "write": [], "observe": []}
         for name, access in order.rb_assign.items():
             by_access[access].append(order.segments[name])
+        opened = _files_opened_in(Path(order.run_dir))
         self._reports.send("ready")
-        before = set(Path(order.run_dir).iterdir())
-        call_function(
-            function,
-            sources=[(segment, order.function) for segment in by_access["read"]],
-            sinks=by_access["write"],
-            observes=by_access["observe"],
-            config={**order.config, "directory_prefix": order.run_dir},
-            rb_assign=order.rb_assign,
-            label=f"{order.function}[{order.process}]",
-        )
-        self._register(sorted(set(Path(order.run_dir).iterdir()) - before))
+        try:
+            self._in_function = True
+            call_function(
+                function,
+                sources=[(segment, order.function) for segment in by_access["read"]],
+                sinks=by_access["write"],
+                observes=by_access["observe"],
+                config={**order.config, "directory_prefix": order.run_dir},
+                rb_assign=order.rb_assign,
+                label=order.label,
+            )
+        finally:
+            self._in_function = False
+            self._register([path for path in opened if path.exists()])
 
     def _is_stopping(self) -> bool:
         if self._stopping:
             return True
         return any(self._rings[name].is_ending for name, access in self._order.rb_assign.items() if access == "write")
 
+    # -- reports ----------------------------------------------------------------------------------------------
+
     def _register(self, paths: Sequence[Path]) -> None:
         self._reports.send("files", files=[str(path) for path in paths])
 
-    def _report_failure(self, error: Exception) -> None:
+    def _report_problem(self, key: Sequence[str], message: str, suggestion: str = "") -> None:
+        """Something in the setup does not fit; `key` says which entry of the function."""
+        self._reports.send("problem", key=list(key), message=message, suggestion=suggestion)
+
+    def report_failure(self, error: BaseException) -> None:
         """Send what happened, where in the user's code, and with which event."""
-        ours = tuple(str(path) for path in mimodaq.__path__)
-        frames = traceback.extract_tb(error.__traceback__)
-        users = [i for i, frame in enumerate(frames) if not frame.filename.startswith(ours)]
-        place = f" at {Path(frames[users[-1]].filename).name}:{frames[users[-1]].lineno}" if users else ""
-        shown = frames[users[0] :] if users else frames
-        event = f" (event {self._reader.counter})" if self._reader is not None and self._reader.has_event else ""
+        from mimodaq.functions import user_frames
+
+        frames = user_frames(error)
+        users = [frame for frame in frames if frame.filename.startswith(self._order.folder)] or frames
+        place = f" at {Path(users[-1].filename).name}:{users[-1].lineno}" if users else ""
+        event = next((f" (event {reader.counter})" for reader in self._readers if reader.has_event), "")
+        whole = traceback.extract_tb(error.__traceback__)
+        shown = whole[whole.index(frames[0]) :] if frames else whole
         self._reports.send(
             "failure",
             summary=f"{type(error).__name__}: {error}{place}{event}",
             traceback="".join((*traceback.format_list(shown), *traceback.format_exception_only(error))),
         )
+
+    def _is_beginning(self) -> bool:
+        """Whether it failed before its function had any event: an option or a file is wrong, not an event."""
+        groups = [g for ring in self._rings.values() for g in ring.status().groups if g.name == self._order.function]
+        untouched = all(g.committed == g.pending and not g.redelivered for g in groups)
+        return not self._order.restarts and bool(groups) and untouched
 
     # -- when the node dies -----------------------------------------------------------------------------------
 
@@ -227,25 +272,63 @@ class Worker:
                 ring.unlink()
             except RingError:
                 continue  # removed by a sister
-        threading.Timer(ORPHAN_S, os._exit, (EXIT_FAILED,)).start()
+        if self._order.is_input:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        threading.Event().wait(ORPHAN_S)
+        os._exit(1)
 
 
-def main() -> int:
+def _files_opened_in(folder: Path) -> dict[Path, None]:
+    """The files under `folder` which this process opens for writing; fills from now on."""
+    found: dict[Path, None] = {}
+    prefix = f"{folder}{os.sep}"
+
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event != "open" or not isinstance(arguments[0], str | bytes):
+            return
+        path = os.path.abspath(os.fsdecode(arguments[0]))
+        if path.startswith(prefix) and arguments[2] & (os.O_WRONLY | os.O_RDWR):
+            found[Path(path)] = None
+
+    sys.addaudithook(note)
+    return found
+
+
+def _save_open_files() -> None:
+    """What the interpreter would do at its end: files that the user's code has left open get their last lines."""
+    atexit._run_exitfuncs()  # noqa: SLF001 - the interpreter's own end would wait for threads
+    for thing in gc.get_objects():
+        if issubclass(type(thing), io.IOBase):
+            with suppress(ValueError, AttributeError):  # closed already, or not a file after all
+                if os.path.isfile(f"/proc/self/fd/{thing.fileno()}"):
+                    thing.flush()
+
+
+def main() -> None:
     """Entry point of the worker process."""
     reports_fd, life_fd = int(sys.argv[1]), int(sys.argv[2])
     order = Order.decode(sys.stdin.buffer.read())
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for fd in (reports_fd, life_fd):
+        os.set_inheritable(fd, False)  # they tell of this process, not of what it starts
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     reports = Reports(reports_fd)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_LogToReports(reports)])
     worker = Worker(order, reports)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, worker.interrupt)
     threading.Thread(target=worker.watch_node, args=(life_fd,), daemon=True, name="watch-node").start()
-    code = worker.run()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    outcome = worker.run()
+    try:
+        _save_open_files()
+    except OSError as error:
+        worker.report_failure(error)
+        outcome = Outcome.FATAL
+    reports.send("end", outcome=outcome.value)
     # Threads of plot windows or drivers must not keep a finished worker alive.
-    os._exit(code)
+    os._exit(0)
 
 
 if __name__ == "__main__":

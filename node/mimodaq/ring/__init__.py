@@ -15,7 +15,7 @@ from mimodaq.ring._errors import (
 )
 from mimodaq.ring._observer import Observed, Observer
 from mimodaq.ring._reader import Reader
-from mimodaq.ring._ring import GroupStatus, Ring, RingStatus, WriterStatus
+from mimodaq.ring._ring import GroupStatus, Place, Ring, RingStatus, WriterStatus
 from mimodaq.ring._segment import left_overs, segment_name
 from mimodaq.ring._writer import Writer
 
@@ -26,6 +26,7 @@ __all__ = [
     "NoSpace",
     "Observed",
     "Observer",
+    "Place",
     "Reader",
     "Ring",
     "RingClosed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeVar
@@ -14,12 +15,12 @@ from mimodaq.ring import _layout as lay
 from mimodaq.ring._core import Core, locked
 from mimodaq.ring._errors import RingClosed, RingEnding, RingError, TooManyClients
 from mimodaq.ring._mutex import futex_wait
-from mimodaq.ring._process import myself
+from mimodaq.ring._process import is_alive, myself
 
 T = TypeVar("T")
 
 LINGER_S: Final = 1e-3
-"""How long a committed event may stay unseen while its writer is in the middle of a batch, and how far batches reach."""
+"""How long a committed event may stay unseen while its writer is in the middle of a batch; how far batches reach."""
 SLICE_S: Final = 0.25
 """Longest sleep without looking whether the processes that hold slots still live."""
 _PATIENCE: Final = 2
@@ -59,7 +60,7 @@ class Client:
     _waits_for_data: bool
     _mask: int
 
-    def __init__(self, core: Core, name: str, label: str, group: int = -1) -> None:
+    def __init__(self, core: Core, name: str, label: str, group: int = -1, *, kept: bool = False) -> None:
         self._core = core
         self.name = name
         """The buffer's name."""
@@ -69,9 +70,11 @@ class Client:
         self._pid = os.getpid()
         self._words = core.words
         self._last_reap = time.monotonic()
+        self.is_kept = kept
+        """Whether the place outlives this process; it takes and claims no more than asked for."""
         self._index = -1
         try:
-            locked(core, self._register, label, group)
+            locked(core, self._adopt if kept else self._register, label, group)
         except BaseException:  # Ctrl-C, too: nobody could take it out again
             if self._index >= 0:
                 locked(core, core.remove, self._index, closed=False)
@@ -89,13 +92,33 @@ class Client:
         self._open = False
         self._forget()
 
+    def _adopt(self, label: str, group: int) -> None:
+        """Go on in the kept place of this label, or make it."""
+        core, w = self._core, self._words
+        if not 0 < len(label.encode()) < lay.LABEL_BYTES:
+            raise ValueError(f"the label of a kept place has 1 to {lay.LABEL_BYTES - 1} bytes of UTF-8, not {label!r}")
+        index = core.kept_place(group, label)
+        if index is None:
+            self._register(label, group)
+            return
+        row = core.client(index)
+        if w[row + lay.ROLE] == lay.FINISHED:
+            raise RingError(f"ring {self.name}: the stream of {label} is complete, its place cannot be used again")
+        if w[row + lay.PID] and is_alive(core.identity(index)):
+            raise RingError(f"ring {self.name}: the place of {label} is held by process {w[row + lay.PID]}")
+        if w[row + lay.PID]:
+            core.remove(index, closed=False)
+        w[row + lay.ATTENTION] = 0
+        self._index = index  # an exception from here on gives the place back
+        who = myself()
+        w[row + lay.START], w[row + lay.NAMESPACE] = who.start, who.namespace
+        w[row + lay.PID] = who.pid  # from here on the place is held
+
     def _register(self, label: str, group: int) -> None:
+        self._core.reap()  # who takes the place of a dead one finds it tidied up
         w = self._core.words
         high = w[self._core.control + lay.HIGH]
         index = next((i for i in range(high) if w[self._core.client(i) + lay.ROLE] == lay.NOBODY), high)
-        if index == lay.MAX_CLIENTS:
-            self._core.reap()
-            index = next((i for i in range(high) if w[self._core.client(i) + lay.ROLE] == lay.NOBODY), high)
         if index == lay.MAX_CLIENTS:
             raise TooManyClients(f"ring {self.name} has {lay.MAX_CLIENTS} users already, no more can join")
         row = self._core.client(index)
@@ -103,6 +126,9 @@ class Client:
             w[row + word] = 0
         who = myself()
         w[row + lay.PID], w[row + lay.START], w[row + lay.NAMESPACE] = who
+        w[row + lay.KEPT] = self.is_kept
+        if self.is_kept and self._role == lay.READER:
+            w[row + lay.STREAM] = secrets.randbits(62) | 1
         w[row + lay.GROUP] = group
         self._core.set_text(row + lay.LABEL, lay.LABEL_BYTES, label)
         self._index = index

@@ -9,8 +9,8 @@ publishes committed slots and frees released ones. So nobody waits for a batch t
 for the next event.
 
 A change consists of several stores, and its process can be killed between any two. Therefore each change first
-writes its operation and arguments into the redo log (the words OP and ARG...), is carried out by a method that gives the
-same result when carried out again, and clears OP last. Who finds OP set after taking the lock from a dead owner
+writes its operation and arguments into the redo log (the words OP and ARG...), is carried out by a method that gives
+the same result when carried out again, and clears OP last. Who finds OP set after taking the lock from a dead owner
 carries it out again. WARNING: a method named `_do_...` must depend on nothing but its arguments and on
 words that it does not change itself.
 """
@@ -22,7 +22,7 @@ import mmap
 import time
 from collections.abc import Callable
 from ctypes import addressof, c_char
-from typing import Any, ClassVar, Final, ParamSpec, TypeVar
+from typing import ClassVar, Final, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -39,6 +39,7 @@ _RELEASE: Final = 5
 _RETURN: Final = 6
 _LEAVE: Final = 7
 _DISCARD: Final = 8
+_STREAM: Final = 9
 
 OBSERVER_BIT: Final = 1 << 31
 
@@ -190,7 +191,7 @@ class Core:
         """Store a text at word `at`, cut to `size` bytes."""
         self.words[at : at + size // 8].cast("B")[:] = text.encode()[: size - 1].ljust(size, b"\0")
 
-    # -- waking (carried out when the lock is given back; a process killed in between costs its sleepers one time slice) --
+    # -- waking: done when the lock is given back; a process killed in between costs its sleepers a time slice ---
 
     def futex_value(self, data: bool) -> int:
         """Present value of the futex word for data (readers sleep on it) or for space (writers)."""
@@ -358,7 +359,7 @@ class Core:
     def held(self, index: int, begin: int, end: int) -> np.ndarray:
         """The slots at positions begin..end-1 of a reader's list, uint32 (end - begin,)."""
         at, n = begin % self.slots, end - begin
-        run = self.runs[index]
+        run: np.ndarray = self.runs[index]
         if at + n <= self.slots:
             return run[at : at + n]
         return np.concatenate((run[at:], run[: at + n - self.slots]))
@@ -496,25 +497,64 @@ class Core:
             self.unclaim(index, died=not closed)
         elif role == lay.READER:
             self.release(index)
-            self.give_back(index, w[row + lay.HARVESTED])
+            # what the holder of a kept place has seen may be on its way: only the successor knows how to find out
+            waits = w[row + lay.KEPT] and not closed
+            self.give_back(index, w[row + (lay.HANDED if waits else lay.HARVESTED)])
+        after = lay.NOBODY
+        if w[row + lay.KEPT]:
+            after = lay.FINISHED if closed else role
         finished = w[self.control + lay.CLOSED_WRITERS] + (1 if closed and role == lay.WRITER else 0)
-        self._change(_LEAVE, index, finished, w[self.control + lay.WAIT_NS] + w[row + lay.C_WAIT_NS])
+        self._change(_LEAVE, index, finished, w[self.control + lay.WAIT_NS] + w[row + lay.C_WAIT_NS], after)
         if role != lay.OBSERVER:
             self.wake_all()
 
-    def _do_leave(self, index: int, finished: int, waited: int, *_: int) -> None:
+    def _do_leave(self, index: int, finished: int, waited: int, after: int, *_: int) -> None:
         w = self.words
         row = self.client(index)
         w[self.control + lay.CLOSED_WRITERS] = finished
         w[self.control + lay.WAIT_NS] = waited
         w[row + lay.C_WAIT_NS] = 0
         w[row + lay.WAITING] = 0
-        w[row + lay.ROLE] = lay.NOBODY
+        w[row + lay.PID] = 0
+        w[row + lay.ROLE] = after
+
+    def kept_place(self, group: int, label: str) -> int | None:
+        """The index of the kept place of that label (a writer's with group -1), held by anybody or nobody."""
+        w = self.words
+        for index in range(w[self.control + lay.HIGH]):
+            row = self.client(index)
+            is_kept = w[row + lay.ROLE] and w[row + lay.KEPT]
+            if is_kept and w[row + lay.GROUP] == group and self.text(row + lay.LABEL, lay.LABEL_BYTES) == label:
+                return index
+        return None
+
+    def forfeit(self, index: int) -> None:
+        """Take a kept place out for good; its events go to other members of the group, not as those of a dead one."""
+        w = self.words
+        row = self.client(index)
+        w[row + lay.KEPT] = 0  # from here on it is a place like any other, should this process die
+        if w[row + lay.ROLE] == lay.READER:
+            w[row + lay.HANDED] = w[row + lay.DONE_COUNT]
+        self.remove(index, closed=False)
+
+    def begin_stream(self, index: int, stream: int, position: int) -> None:
+        """Let the next event that a kept writer commits be number `position` of another stream."""
+        row = self.client(index)
+        w = self.words
+        self._change(_STREAM, index, stream, w[row + lay.STREAM], position - w[row + lay.EVENTS])
+
+    def _do_begin_stream(self, index: int, stream: int, previous: int, offset: int, *_: int) -> None:
+        row = self.client(index)
+        self.words[row + lay.STREAM] = stream
+        self.words[row + lay.PREVIOUS] = previous
+        self.words[row + lay.OFFSET] = offset
 
     def dead(self) -> list[int]:
         """Clients whose process has died; may be called without the lock."""
         high = self.words[self.control + lay.HIGH]
-        return [i for i in range(high) if self.words[self.client(i)] and not is_alive(self.identity(i))]
+        w = self.words
+        rows = [(i, self.client(i)) for i in range(high)]
+        return [i for i, row in rows if w[row + lay.ROLE] and w[row + lay.PID] and not is_alive(self.identity(i))]
 
     def reap(self) -> list[str]:
         """Take out the clients whose process has died; returns their labels."""
@@ -569,4 +609,5 @@ class Core:
         _RETURN: _do_return,
         _LEAVE: _do_leave,
         _DISCARD: _do_discard,
+        _STREAM: _do_begin_stream,
     }

@@ -45,6 +45,8 @@ NOBODY: Final = 0
 WRITER: Final = 1
 READER: Final = 2
 OBSERVER: Final = 3
+FINISHED: Final = 4
+"""A kept place whose stream is complete; it stays so that a successor finds this out."""
 
 # Flags of the ring
 PAUSED: Final = 1
@@ -99,9 +101,17 @@ HANDED: Final = 9
 HARVESTED: Final = 10
 TAKEN: Final = 11
 EVENTS: Final = 12
+STREAM: Final = 13
+"""Kept places: number of the stream that passes through."""
+PREVIOUS: Final = 14
+"""Kept writers: the stream before it."""
+OFFSET: Final = 15
+"""Kept writers: events committed + OFFSET = position in the stream."""
 LABEL: Final = 16
 LABEL_BYTES: Final = 64
-CLIENT_WORDS: Final = 24
+KEPT: Final = 24
+"""1 = the place outlives its process: what it holds waits for a successor of the same label. PID is 0 meanwhile."""
+CLIENT_WORDS: Final = 32
 
 # Words of a reader group
 SINCE: Final = 0

@@ -26,6 +26,7 @@ _END: Final = _End()
 class Reader(Client):
     """Gets every event of its group that no other member of the group gets, in order.
 
+    The order is that of each writer; what another member gave back, or left behind when it died, comes late.
     Several events are taken under one lock operation when they are worked off fast (at most what one millisecond
     needs); a slow reader takes one at a time. A release is one store. What a reader has not released when its process
     dies goes back to the group.
@@ -35,18 +36,18 @@ class Reader(Client):
     _peer = lay.WRITER
     _waits_for_data = True
 
-    def __init__(self, core: Core, name: str, label: str, group: int) -> None:
+    def __init__(self, core: Core, name: str, label: str, group: int, *, kept: bool = False) -> None:
         self._mask = 1 << group
         self.group = core.text(core.group(group) + lay.NAME, lay.NAME_BYTES)
         """Name of the reader group."""
-        super().__init__(core, name, label, group)
+        super().__init__(core, name, label, group, kept=kept)
         self._events = core.events.view()
         self._events.flags.writeable = False  # other groups read the same slot
         self._fence = core.fence
         self._done = self._row + lay.DONE_COUNT
         self._handed = self._row + lay.HANDED
         self._run: Sequence[int] = ()
-        self._base = 0
+        self._base = self._words[self._handed]
         self._next = 0
         self._slot = -1
         self._want = 1
@@ -80,7 +81,7 @@ class Reader(Client):
         return self._events[slot]  # type: ignore[no-any-return]
 
     def take(self, n: int, timeout: float | None = None) -> Batch | None:
-        """Up to `n` consecutive events, as views; earlier ones stay taken until `release`. None at the end of the stream.
+        """Up to `n` consecutive events, as views; None at the end of the stream. Does not release earlier ones.
 
         Gives an empty batch when `timeout` seconds passed without an event. The end is given at once to a reader that
         still holds events (it shall release them and close); one that holds none waits until its group has finished,
@@ -130,6 +131,67 @@ class Reader(Client):
         w[self._done] = taken
         if w[self._attention] or self._next >= len(self._run):
             locked(self._core, self._release_locked)
+
+    @property
+    def stream(self) -> int:
+        """Number of the stream that passes through a kept place: random, made with the place; 0 otherwise."""
+        return self._words[self._row + lay.STREAM]
+
+    @property
+    def taken(self) -> int:
+        """Events handed out to this place so far; in a kept place its predecessors are included."""
+        return self._words[self._handed]
+
+    @property
+    def released(self) -> int:
+        """Events released by this place so far; events `released` to `taken - 1` are in hand."""
+        return self._words[self._done]
+
+    def again(self, first: int, n: int) -> Batch:
+        """The `n` events in hand from the one on that was handed to this place as number `first`.
+
+        Views if they lie in consecutive slots, copies otherwise. Raises ValueError for events not in hand.
+        """
+        self._check_in_hand(first, n)
+        core = self._core
+        slots = core.held(self._index, first, first + n)
+        where = core.run_of(slots) or slots
+        return Batch(self._events[where], core.counter[where], core.timestamp[where], core.deadtime[where])
+
+    def sequence_of(self, number: int) -> int:
+        """Sequence number in this ring of the event in hand that was handed to this place as that number."""
+        self._check_in_hand(number, 1)
+        core = self._core
+        return int(core.sequence[core.held(self._index, number, number + 1)[0]])
+
+    def _check_in_hand(self, first: int, n: int) -> None:
+        if not self.released <= first <= first + n <= self.taken:
+            raise ValueError(
+                f"ring {self.name}: events {first} to {first + n - 1} were asked for, {self.label} has "
+                f"{self.released} to {self.taken - 1} in hand"
+            )
+
+    def is_at_end(self) -> bool:
+        """Whether the stream has ended and no event can come to this place any more, not even from another member."""
+        self._check()
+        return locked(self._core, self._is_at_end)
+
+    def _is_at_end(self) -> bool:
+        core, w = self._core, self._words
+        core.harvest_writers()
+        core.harvest_readers()
+        pending, reading, _ = core.left(w[self._row + lay.GROUP])
+        return core.ended() and pending == 0 and reading == w[self._row + lay.TAKEN] - w[self._row + lay.HARVESTED]
+
+    def resign(self) -> None:
+        """Give up a kept place: the events in hand go back to the group, and a successor begins a new stream."""
+        if self._open:
+            self._forget()
+            locked(self._core, self._resign)
+
+    def _resign(self) -> None:
+        self._core.forfeit(self._index)
+        self._open = False
 
     @property
     def has_event(self) -> bool:
@@ -184,7 +246,7 @@ class Reader(Client):
             self._fence()
             self._words[self._done] = self._base + self._next
         used = self._next
-        if self._words[self._attention] or not used:
+        if self.is_kept or self._words[self._attention] or not used:
             self._want = 1
         else:
             busy = max(time.monotonic() - self._taken_at, 1e-9)

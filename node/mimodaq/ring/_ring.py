@@ -56,6 +56,24 @@ class WriterStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A kept place at one moment."""
+
+    stream: int
+    """Number of the stream that passes through it, 0 = none yet."""
+    previous: int
+    """Writer: the stream before it, 0 = none."""
+    position: int
+    """Writer: number of the next event it will commit. Reader: events it was handed so far."""
+    released: int
+    """Reader: events released so far."""
+    is_finished: bool
+    """The stream is complete."""
+    pid: int
+    """Its holder, perhaps dead by now; 0 = it waits for a successor."""
+
+
+@dataclass(frozen=True, slots=True)
 class RingStatus:
     """A ring at one moment, consistent in itself."""
 
@@ -93,8 +111,8 @@ class Ring:
     """A ring buffer in shared memory, made or attached to by this process.
 
     Every event goes to exactly one member of each reader group; a writer waits while a group has not released
-    enough (lossless). Observers get copies of recent events and block nobody. Methods may be called at any time, from any
-    process of the same user.
+    enough (lossless). Observers get copies of recent events and block nobody. Methods may be called at any time, from
+    any process of the same user, but not from a signal handler: that shall set a flag only.
     """
 
     def __init__(self, core: Core, name: str, header: Mapping[str, Any]) -> None:
@@ -105,6 +123,8 @@ class Ring:
         self.slots: int = header["slots"]
         self.dtype: np.dtype[np.void] = core.events.dtype
         """Record dtype of an event, planar."""
+        self.identity = f"{header['boot']}:{header['creator'][0]}:{header['created']}:{self.segment}"
+        """Boot, creator, time and name: no other ring has the same."""
         self.description: Mapping[str, Any] = header["description"]
         """What the maker told about the buffer: units, host, function names."""
 
@@ -126,8 +146,9 @@ class Ring:
 
         `groups` are the reader groups; more may join later and get the events from then on. With `expected_writers` = n
         the stream ends when n writers have closed; with 0 when `end` was called and the writers have left.
-        With `limit` = n exactly n events are taken, then writers are told to stop. An event is set aside once `max_deliveries` readers have died on it. Raises NoSpace when /dev/shm is too small,
-        SegmentInUse when living processes use that name, TypeError or ValueError for a dtype or number that makes no ring.
+        With `limit` = n exactly n events are taken, then writers are told to stop. An event is set aside once
+        `max_deliveries` readers have died on it. Raises NoSpace when /dev/shm is too small, SegmentInUse when living
+        processes use that name, TypeError or ValueError for a dtype or number that makes no ring.
         """
         dtype = lay.planar(dtype)
         if not 1 <= max_deliveries <= _MOST_DELIVERIES:
@@ -162,7 +183,7 @@ class Ring:
 
     @classmethod
     def attach(cls, segment: str) -> Self:
-        """Attach to the ring of that name; raises SegmentError when there is none or it is not a ring of this version."""
+        """Attach to the ring of that name; SegmentError when there is none or it is not a ring of this version."""
         mapping, header = _segment.open_segment(segment)
         dtype = lay.dtype_from_json(header["dtype"])
         return cls(Core(mapping, lay.Layout.of(header["slots"], dtype.itemsize), dtype), segment, header)
@@ -173,17 +194,62 @@ class Ring:
 
     # -- members --------------------------------------------------------------------------------------------
 
-    def writer(self, label: str = "writer") -> Writer:
-        """Register this process as a writer."""
-        return Writer(self._core, self.name, label)
+    def writer(self, label: str = "writer", *, kept: bool = False) -> Writer:
+        """Register this process as a writer.
 
-    def reader(self, group: str, label: str = "reader") -> Reader:
-        """Register this process as a member of reader group `group`; RingError if there is no such group."""
+        A `kept` place outlives its process: a successor of the same label goes on in the same stream, and until then
+        the ring does not end. RingError if a living process holds it or its stream is complete.
+        """
+        return Writer(self._core, self.name, label, kept=kept)
+
+    def reader(self, group: str, label: str = "reader", *, kept: bool = False) -> Reader:
+        """Register this process as a member of reader group `group`; RingError if there is no such group.
+
+        What the holder of a `kept` place has taken waits for a successor of the same label when it dies, see `writer`.
+        """
+        return Reader(self._core, self.name, label, self._group_index(group), kept=kept)
+
+    def _group_index(self, group: str) -> int:
         if group not in self.groups:
             raise RingError(
                 f"ring {self.name} has no reader group {group!r}; it has {', '.join(self.groups) or 'none'}"
             )
-        return Reader(self._core, self.name, label, self.groups.index(group))
+        return self.groups.index(group)
+
+    def place(self, label: str, group: str | None = None) -> Place | None:
+        """The kept place of that label in reader group `group`, or of a writer; None if there is none."""
+        return locked(self._core, self._place, -1 if group is None else self._group_index(group), label)
+
+    def _place(self, group: int, label: str) -> Place | None:
+        core, w = self._core, self._core.words
+        core.harvest_writers()
+        index = core.kept_place(group, label)
+        if index is None:
+            return None
+        row = core.client(index)
+        is_finished = w[row + lay.ROLE] == lay.FINISHED
+        position, released = w[row + lay.EVENTS] + w[row + lay.OFFSET], 0
+        if group >= 0:
+            position, released = w[row + lay.HANDED], w[row + lay.DONE_COUNT]
+        return Place(w[row + lay.STREAM], w[row + lay.PREVIOUS], position, released, is_finished, w[row + lay.PID])
+
+    def forfeit(self, label: str, group: str | None = None) -> None:
+        """Give up a kept place whose holder is dead and will have no successor; what it held goes back to the group.
+
+        Nothing happens if there is no such place. RingError if a living process holds it.
+        """
+        locked(self._core, self._forfeit, -1 if group is None else self._group_index(group), label)
+
+    def _forfeit(self, group: int, label: str) -> None:
+        core = self._core
+        core.reap()
+        index = core.kept_place(group, label)
+        if index is None:
+            return
+        pid = core.words[core.client(index) + lay.PID]
+        if pid:
+            raise RingError(f"ring {self.name}: the place of {label} is held by process {pid}, end it first")
+        core.forfeit(index)
 
     def observer(self, label: str = "observer") -> Observer:
         """Register this process as an observer."""
@@ -198,7 +264,12 @@ class Ring:
         )
 
     def add_group(self, name: str) -> None:
-        """Let a new reader group join: it gets every event committed from now on. Joining twice does nothing."""
+        """Let a new reader group join: it gets every event committed from now on. Joining twice does nothing.
+
+        Raises RingError when there are 16 groups already, ValueError when the name is too long.
+        """
+        if not 0 < len(name.encode()) < lay.NAME_BYTES:
+            raise ValueError(f"the name of a reader group has 1 to {lay.NAME_BYTES - 1} bytes of UTF-8, not {name!r}")
         locked(self._core, self._add_group, name)
 
     def _add_group(self, name: str) -> None:
@@ -287,7 +358,7 @@ class Ring:
         return locked(self._core, self._core.reap) if self._core.dead() else []
 
     def quarantine(self, keep: Callable[[str, Observed, int], None]) -> int:
-        """Hand every event set aside to `keep(group, event, times handed out)` and let its slot go; returns how many."""
+        """Hand every event set aside to `keep(group, event, deaths)` and let its slot go; returns how many."""
         taken = 0
         for g, name in enumerate(self.groups):
             for slot in locked(self._core, self._core.set_aside, g):

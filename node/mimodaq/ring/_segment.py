@@ -134,7 +134,7 @@ def open_segment(name: str) -> tuple[mmap.mmap, dict[str, Any]]:
         header = _read_header(path, fd)
         if header["creator"][2] != namespace():
             raise SegmentError(
-                f"ring {name} was made in another pid namespace (container), where the owner of its lock cannot be told: "
+                f"ring {name} was made in another pid namespace (container), so the owner of its lock cannot be told: "
                 "run all programs of an experiment in the same one"
             )
         return mmap.mmap(fd, os.fstat(fd).st_size), header

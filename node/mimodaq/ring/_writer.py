@@ -30,8 +30,8 @@ class Writer(Client):
     _waits_for_data = False
     _mask = 1
 
-    def __init__(self, core: Core, name: str, label: str) -> None:
-        super().__init__(core, name, label)
+    def __init__(self, core: Core, name: str, label: str, *, kept: bool = False) -> None:
+        super().__init__(core, name, label, kept=kept)
         self._raw = core.raw
         self._events = core.events
         self._counter = core.counter
@@ -147,6 +147,30 @@ class Writer(Client):
         if self._in_hand:
             self._advance(n)
 
+    @property
+    def stream(self) -> int:
+        """Number of the stream that a kept writer passes on, 0 = none yet."""
+        return self._words[self._row + lay.STREAM]
+
+    def begin_stream(self, stream: int, position: int) -> None:
+        """Let the next event that this kept writer commits be number `position` of stream `stream` (not 0)."""
+        locked(self._core, self._begin_stream, stream, position)
+
+    def _begin_stream(self, stream: int, position: int) -> None:
+        self._publish_locked()
+        self._core.begin_stream(self._index, stream, position)
+
+    def room(self) -> int:
+        """Number of slots that could be claimed now without waiting; 0 while the ring is paused or ending."""
+        return locked(self._core, self._room)
+
+    def _room(self) -> int:
+        core = self._core
+        core.harvest_readers()
+        if self._words[core.control + lay.FLAGS]:
+            return 0
+        return min(core.slots - int(np.count_nonzero(core.state)), core.events_wanted())
+
     def flush(self) -> None:
         """Make every committed event visible now, without waiting for readers to look."""
         locked(self._core, self._publish_locked)
@@ -218,23 +242,28 @@ class Writer(Client):
         self._publish_locked()
         if self._want == 1 or w[self._attention] or w[core.control + lay.FLAGS]:
             return False
-        return self._claim(1)
+        return self._claim(0)
 
     def _adapt(self) -> None:
         """Choose how many slots to claim: those needed for one millisecond at the present rate."""
         used = self._i - self._begin
-        if self._words[self._attention] or not used:
+        if self.is_kept or self._words[self._attention] or not used:
             self._want = 1
         else:
             busy = max(time.monotonic() - self._claimed_at, 1e-9)
             self._want = max(1, min(self._want * _GROWTH, int(LINGER_S * used / busy)))
 
     def _claim(self, n: int) -> bool:
-        """Get slots without waiting; called with the lock held."""
+        """Get at least `n` slots if there are any, without waiting; called with the lock held.
+
+        More than asked for are claimed only as far as half of the slots (and of the events wanted) remain for others:
+        this writer may fall silent.
+        """
         core = self._core
         core.harvest_readers()
-        limit = max(1, core.slots // (2 * len(core.clients(lay.WRITER))))
-        begin, end = core.claim(self._index, min(core.events_wanted(), max(n, min(self._want, limit))))
+        wanted = core.events_wanted()
+        share = min(core.slots, wanted) // (2 * len(core.clients(lay.WRITER)))
+        begin, end = core.claim(self._index, min(wanted, max(n, min(self._want, share))))
         if begin == end:
             return False
         self._begin = self._i = begin

@@ -1,7 +1,8 @@
 """The other processes of a measurement: readers and observers of rings, receivers of messages.
 
-Started as `python -m mimodaq.client.bench._children ROLE ARGUMENTS`, with the arguments as JSON. A child writes `ready` when
-it is, and at its end one line of JSON. Times are of the monotonic clock, which all processes of a host share.
+Started as `python -m mimodaq.client.bench._children ROLE ARGUMENTS`, with the arguments as JSON. A child writes
+`ready` when it is, and at its end one line of JSON. Times are of the monotonic clock, which all processes of a host
+share.
 """
 
 from __future__ import annotations

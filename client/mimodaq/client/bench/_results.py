@@ -93,8 +93,10 @@ class Row:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the goal is reached, None where it cannot be judged."""
-        if not self.subject.values or (self.goal.ratio_min is not None and not self.limit.values):
+        """Whether the goal is reached, None where there is none or it cannot be judged."""
+        if self.goal == Goal() or not self.subject.values:
+            return None
+        if self.goal.ratio_min is not None and not self.limit.values:
             return None
         return self.goal.is_met(self.subject.median, self.ratio) and bool(self.check.get("same", True))
 
@@ -126,15 +128,15 @@ def number(value: float) -> str:
 
 def table(rows: Sequence[Row]) -> str:
     """All rows for people."""
-    lines = [("", "measured", "(min - max)", "", "limit in the same run", "ratio", "goal", "")]
-    lines += [_cells(row) for row in rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    right = (1, 5)
-    text = [
-        "  ".join(cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in enumerate(cells)).rstrip()
-        for cells in ([*zip(line, widths, strict=True)] for line in lines)
-    ]
+    heading = ("", "measured", "(min - max)", "", "limit in the same run", "ratio", "goal", "")
+    lines = [heading, *map(_cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = ["  ".join(map(_aligned, line, widths, range(len(line)))).rstrip() for line in lines]
     return "\n".join([*text, *_remarks(rows)])
+
+
+def _aligned(cell: str, width: int, column: int) -> str:
+    return cell.rjust(width) if column in {1, 5} else cell.ljust(width)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -143,7 +145,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     spread = f"({number(min(subject.values))} - {number(max(subject.values))})" if subject.values else ""
     found = f"{limit.name} {number(limit.median)}" if limit.values else f"{limit.name}: {limit.missing or 'failed'}"
     ratio = f"{row.ratio:.2f}" if subject.values and limit.values else "-"
-    mark = {True: "yes", False: "NO", None: "?"}[row.is_met]
+    mark = {True: "yes", False: "NO", None: "" if row.goal == Goal() else "?"}[row.is_met]
     return (row.name, value, spread, row.unit, found, ratio, str(row.goal), mark)
 
 

@@ -46,8 +46,7 @@ def ring_rate(
     """
     with ring_of(dtype, slots) as ring, ExitStack() as stack:
         sinks = [
-            stack.enter_context(Child("reader", segment=ring.segment, group=GROUP, batch=batch))
-            for _ in range(readers)
+            stack.enter_context(Child("reader", segment=ring.segment, group=GROUP, batch=batch)) for _ in range(readers)
         ]
         if observed:
             watcher = stack.enter_context(Child("observer", segment=ring.segment, rate_hz=OBSERVER_HZ))
@@ -66,11 +65,12 @@ def ring_rate(
             watcher.result()
     if sum(f["events"] for f in found) != events:
         raise BenchError(f"{events} events went into the ring, {sum(f['events'] for f in found)} came out")
-    return events / (max(f["end"] for f in found) - begin)
+    end: float = max(f["end"] for f in found)
+    return events / (end - begin)
 
 
 def _write_batches(writer: Any, block: np.ndarray, events: int) -> None:
-    raw = f"V{block.dtype.itemsize}"
+    raw = np.dtype(f"V{block.dtype.itemsize}")
     source = block.view(raw)
     n, left = len(block), events
     claim, commit = writer.claim, writer.commit_batch
@@ -88,24 +88,25 @@ def message_rate(events: int, size: int) -> float:
 
     with tempfile.TemporaryDirectory(prefix="mimodaq-bench-") as folder:
         address = f"ipc://{folder}/messages"
-        with Child("receiver", address=address, events=events) as receiver:
-            with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
-                socket.connect(address)
-                send, message = socket.send, bytes(size)
-                begin = time.monotonic()
-                for _ in range(events):
-                    send(message)
-                found = receiver.result()
-    return events / float(found["end"] - begin)
+        with (
+            Child("receiver", address=address, events=events) as receiver,
+            zmq.Context() as context,
+            context.socket(zmq.PUSH) as socket,
+        ):
+            socket.connect(address)
+            send, message = socket.send, bytes(size)
+            begin = time.monotonic()
+            for _ in range(events):
+                send(message)
+            end: float = receiver.result()["end"]
+    return events / (end - begin)
 
 
 def copy_rate(events: int, size: int, slots: int) -> float:
     """Copies of `size` bytes per second by numpy in one process, into `slots` places in turn."""
-    places = np.ones((slots, size), "u1")
-    event = np.zeros(size, "u1")
-    rows = list(places)
+    places = np.ones((slots, size), "u1").view(f"V{size}").reshape(slots)  # written once: every page is there
+    event = np.zeros(1, places.dtype)[0]
     begin = time.monotonic()
     for i in range(events):
-        rows[i % slots][:] = event
+        places[i % slots] = event
     return events / (time.monotonic() - begin)
-

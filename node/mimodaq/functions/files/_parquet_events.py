@@ -113,7 +113,10 @@ class ParquetEvents(EventFile):
         found: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in self._metadata_columns}
         for file in self._files:
             try:
-                table = file.parquet.read(columns=self._metadata_columns)
+                if file.parquet.metadata.num_rows:
+                    table = file.parquet.read(columns=self._metadata_columns)
+                else:  # pyarrow 18 does not read the columns of a file without row groups
+                    table = file.parquet.schema_arrow.empty_table()
             except (pa.ArrowException, OSError) as error:
                 raise CorruptFileError(file.path, f"its counters cannot be read ({_line(error)})") from error
             for name, values in found.items():

@@ -7,21 +7,22 @@ import json
 import multiprocessing
 import sys
 import time
+from typing import Any
 
 import numpy as np
-from mimocorb2.mimo_buffer import (  # type: ignore[import-not-found,unused-ignore]
+from mimocorb2.mimo_buffer import (  # type: ignore[import-not-found]
     BufferReader,
     BufferWriter,
     mimoBuffer,
 )
 
 EVENTS = {
-    "small": ([(name, np.float32) for name in "abcdef"], 1, 4096),
+    "small": ([(name, np.float32) for name in "abcdef"], 1, 128),
     "wave": ([(f"ch{name}", np.float32) for name in "ABCD"], 4250, 128),
 }
 
 
-def write(buffer, events, begin):
+def write(buffer: Any, events: int, begin: Any) -> None:
     """Fill the buffer."""
     writer = BufferWriter(buffer)
     event = buffer.data_example.view(np.uint8)
@@ -32,7 +33,7 @@ def write(buffer, events, begin):
     writer.send_flush_event()
 
 
-def read(buffer, answer):
+def read(buffer: Any, answer: Any) -> None:
     """Empty the buffer; the number of events and the time of the last one."""
     reader = BufferReader(buffer)
     events = 0
@@ -45,12 +46,12 @@ def read(buffer, answer):
     answer.put((events, time.monotonic()))
 
 
-def main():
+def main() -> None:
     """Print the rate."""
     arguments = json.loads(sys.argv[1])
     dtype, length, slots = EVENTS[arguments["event"]]
     buffer = mimoBuffer("bench", slots, length, np.dtype(dtype))
-    answer = multiprocessing.Queue()
+    answer: Any = multiprocessing.Queue()
     begin = multiprocessing.Value("d")
     reader = multiprocessing.Process(target=read, args=(buffer, answer))
     writer = multiprocessing.Process(target=write, args=(buffer, arguments["events"], begin))

@@ -7,17 +7,18 @@ import json
 import multiprocessing
 import sys
 import time
+from typing import Any
 
 import numpy as np
-from mimocorb.mimo_buffer import NewBuffer, Reader, Writer  # type: ignore[import-not-found,unused-ignore]
+from mimocorb.mimo_buffer import NewBuffer, Reader, Writer  # type: ignore[import-not-found]
 
 EVENTS = {
-    "small": ([(name, np.float32) for name in "abcdef"], 1, 4096),
+    "small": ([(name, np.float32) for name in "abcdef"], 1, 128),
     "wave": ([(f"ch{name}", np.float32) for name in "ABCD"], 4250, 128),
 }
 
 
-def write(setup, events, begin):
+def write(setup: dict[str, Any], events: int, begin: Any) -> None:
     """Fill the ring."""
     writer = Writer(setup)
     event = np.zeros(setup["values_per_slot"], setup["dtype"]).view(np.uint8)
@@ -27,7 +28,7 @@ def write(setup, events, begin):
         writer.process_buffer()
 
 
-def read(setup, events, answer):
+def read(setup: dict[str, Any], events: int, answer: Any) -> None:
     """Empty the ring; the time of the last event."""
     reader = Reader(setup)
     answer.put("ready")
@@ -37,12 +38,12 @@ def read(setup, events, answer):
     reader.get()  # gives the last slot back, and leaves by SystemExit when the ring is shut down
 
 
-def main():
+def main() -> None:
     """Print the rate."""
     arguments = json.loads(sys.argv[1])
     dtype, values, slots = EVENTS[arguments["event"]]
     ring = NewBuffer(slots, values, dtype)
-    answer = multiprocessing.Queue()
+    answer: Any = multiprocessing.Queue()
     begin = multiprocessing.Value("d")
     reader = multiprocessing.Process(target=read, args=(ring.new_reader_group(), arguments["events"], answer))
     writer = multiprocessing.Process(target=write, args=(ring.new_writer(), arguments["events"], begin))

@@ -1,0 +1,100 @@
+"""For all tests: whatever a test starts is gone when it ends, processes and shared memory alike."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from mimodaq.ring import SegmentError, left_overs
+from mimodaq.ring import _segment as segment_files
+from mimodaq.ring._process import myself
+
+_PR_SET_CHILD_SUBREAPER = 36
+_GRACE_S = 2.0
+_HELPERS = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")
+"""Processes that multiprocessing starts once and keeps until the interpreter ends."""
+
+ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of our children come to us and are seen
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that take hours, unless they are asked for with ``-m soak``."""
+    if "soak" not in config.option.markexpr:
+        soak = [item for item in items if item.get_closest_marker("soak")]
+        config.hook.pytest_deselected(items=soak)
+        items[:] = [item for item in items if item not in soak]
+
+
+def _children() -> set[int]:
+    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").strip()
+    except OSError:
+        return b""
+
+
+def _has_ended(pid: int, grace_s: float) -> bool:
+    """Wait for a child; false if it still runs after `grace_s`."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        if not select.select([descriptor], [], [], grace_s)[0]:
+            return False
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _end_children(before: set[int]) -> list[str]:
+    """Kill what still runs; returns the command lines."""
+    left = []
+    for pid in sorted(_children() - before):
+        command = _command(pid)
+        if any(helper in command for helper in _HELPERS) or _has_ended(pid, _GRACE_S):
+            continue
+        os.kill(pid, signal.SIGKILL)
+        _has_ended(pid, _GRACE_S)
+        left.append(f"process {pid}: {command.decode(errors='replace')}")
+    return left
+
+
+def _segments() -> set[Path]:
+    return set(segment_files.SHM.glob("mimodaq.*"))
+
+
+def _made_here(path: Path) -> bool:
+    with suppress(SegmentError):
+        return myself() in segment_files.living_users(path)
+    return False
+
+
+def _remove_segments(before: set[Path]) -> list[str]:
+    """Remove the segments that this test has left; returns their names."""
+    left = sorted(path for path in _segments() - before if path in left_overs() or _made_here(path))
+    for path in left:
+        path.unlink(missing_ok=True)
+    return [f"segment {path}" for path in left]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """Fail a test that leaves a ring segment or a running child process, and clean up after it."""
+    segments, children = _segments(), _children()
+    yield
+    left = _end_children(children) + _remove_segments(segments)
+    if left:
+        pytest.fail(f"the test has left behind: {', '.join(left)}", pytrace=False)
