@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check bench peers soak format clean
+.PHONY: demo test test-numpy1 check bench peers soak format clean
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mimodaq needs Python 3.11 or newer; set PYTHON=/path/to/python"; exit 1; }
@@ -19,6 +19,16 @@ demo: $(READY) ## set up everything and run a muon-lifetime experiment
 
 test: $(READY) ## the whole test suite
 	$(BIN)/python -m pytest
+
+NUMPY1 := .venv-numpy1
+
+$(NUMPY1)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(NUMPY1)
+	$(NUMPY1)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' 'numpy<2' 'pyarrow<19' 'pandas<3'
+	@touch $@
+
+test-numpy1: $(NUMPY1)/.ready ## what old projects need, with numpy 1.26: mimoCoRB's interface, files, examples
+	$(NUMPY1)/bin/python -m pytest tests/mimocorb tests/files/test_open_events.py tests/examples/test_examples.py
 
 check: $(READY) ## lint, types, import contracts, spelling
 	$(BIN)/ruff check .
@@ -55,4 +65,4 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(NUMPY1) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

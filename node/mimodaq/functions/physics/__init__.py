@@ -9,6 +9,14 @@ from mimodaq.functions.physics._calculate_decay_time import calculate_decay_time
 from mimodaq.functions.physics._decay import Decay, DecayConfig, DecayFinder, default_signatures
 from mimodaq.functions.physics._double import DoublePulse, DoublePulseConfig, DoublePulseFinder, Pulse
 from mimodaq.functions.physics._double_pulses import double_pulses
+from mimodaq.functions.physics._draw import (
+    HistogramPicture,
+    WaveformStyle,
+    draw_histograms,
+    draw_waveforms,
+    histograms_figure,
+    thin_out,
+)
 from mimodaq.functions.physics._fit import DecayFit, FitError, fit_decay, fit_decay_counts
 from mimodaq.functions.physics._histogram import Histogram, HistogramStyle
 from mimodaq.functions.physics._histograms import histograms
@@ -37,6 +45,7 @@ __all__ = [
     "DoublePulseFinder",
     "FitError",
     "Histogram",
+    "HistogramPicture",
     "HistogramStyle",
     "Pulse",
     "PulseConfig",
@@ -44,11 +53,14 @@ __all__ = [
     "RowPeaks",
     "SpectrumConfig",
     "SpectrumFinder",
+    "WaveformStyle",
     "calculate_decay_time",
     "correlate_peaks",
     "correlate_pulses",
     "default_signatures",
     "double_pulses",
+    "draw_histograms",
+    "draw_waveforms",
     "find_peaks",
     "find_peaks_fast",
     "find_peaks_rows",
@@ -56,10 +68,12 @@ __all__ = [
     "fit_decay_counts",
     "group_peaks",
     "histograms",
+    "histograms_figure",
     "match_signature",
     "may_have_two_groups",
     "normed_pulse",
     "simulate",
     "tag_peaks",
+    "thin_out",
     "waveforms",
 ]
