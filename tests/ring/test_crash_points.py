@@ -120,7 +120,18 @@ def discard(ring: Ring, dead: Identity) -> Change:
     return lambda: ring._core.discard(1, slot)
 
 
-CHANGES = (publish, claim, unclaim, take, take_again, release, give_back, leave, discard)
+def begin_stream(ring: Ring, _: Identity) -> Change:
+    writer = ring.writer("kept", kept=True)
+    writer.begin_stream(11, 100)
+    return lambda: ring._core.begin_stream(writer._index, 22, 200)
+
+
+def leave_kept(ring: Ring, _: Identity) -> Change:
+    writer = ring.writer("kept", kept=True)
+    return lambda: ring._core.remove(writer._index, closed=False)
+
+
+CHANGES = (publish, claim, unclaim, take, take_again, release, give_back, leave, leave_kept, discard, begin_stream)
 
 
 def state(core: Core) -> dict[str, Any]:
@@ -226,3 +237,30 @@ def test_a_change_may_be_broken_off_any_number_of_times(
         assert state(trial.core) == trial.after
         begun += 1
     assert begun > 30
+
+
+def test_a_place_given_up_by_a_process_that_dies_over_it_holds_no_events(
+    new_ring: Callable[..., Ring], dead: Identity
+) -> None:
+    deaths = 0
+    while True:
+        ring = new_ring()
+        put(ring, 3)
+        holder = ring.reader("g", "kept", kept=True)
+        holder.take(2)
+        declare_dead(holder, dead)
+        ring.reap()
+        ring._core.enter()
+        try:
+            with at_byte_code(deaths, die):
+                ring._core.forfeit(holder._index)
+        except Death:
+            deaths += 1
+        else:
+            break
+        finally:
+            ring._core.recover()
+        ring.forfeit("kept", "g")
+        ring.verify()
+        assert len(drain(ring, "g")) == 3
+    assert deaths > 100

@@ -7,7 +7,7 @@ import sys
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from mimodaq.client._run import EXIT_GOOD, UsageError
+from mimodaq.client._exit import EXIT_GOOD, UsageError
 
 
 def names() -> dict[str, str]:

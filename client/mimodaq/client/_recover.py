@@ -9,7 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mimodaq.client._run import EXIT_GOOD, EXIT_NOT_GOOD, UsageError, guarded
+from mimodaq.client._exit import EXIT_GOOD, EXIT_NOT_GOOD, UsageError
+from mimodaq.client._run import guarded
+from mimodaq.client._streams import tell
 from mimodaq.client._texts import count
 from mimodaq.ring import left_overs
 
@@ -37,16 +39,16 @@ def _recover(paths: Sequence[Path], as_json: bool) -> int:
         reports += [asdict(file) for file in report.files]
         if not as_json:
             for file in report.files:
-                print(_line(asdict(file)))
+                tell(_line(asdict(file)))
             if not report.files:
-                print(f"{path}: nothing to recover")
+                tell(f"{path}: nothing to recover")
         if path.is_dir() and report.is_complete:
             _close_record(path)
     for segment in left_overs():
         segment.unlink(missing_ok=True)
         print(f"removed {segment}, left over from a run that was killed", file=sys.stderr)
     if as_json:
-        print(json.dumps({"files": reports, "complete": is_complete}, default=str))
+        tell(json.dumps({"files": reports, "complete": is_complete}, default=str))
     return EXIT_GOOD if is_complete else EXIT_NOT_GOOD
 
 
@@ -64,7 +66,10 @@ def _close_record(run_dir: Path) -> None:
     path = run_dir / RECORD
     if not path.exists():
         return
-    record = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be read ({error}); the files beside it are recovered") from None
     if record["verdict"] is None:
         record["verdict"] = "interrupted"
         record["reasons"] = [*record["reasons"], "the run was killed; its files were recovered"]

@@ -6,13 +6,13 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mimodaq.client._run import RunRequest, UsageError, guarded, run
-from mimodaq.config import Setup, dump_text, load_setup
-
-_REPLAY = ("mimodaq.functions", "replay")
+from mimodaq.client._exit import UsageError
+from mimodaq.client._run import RunRequest, guarded, run
+from mimodaq.config import FunctionSpec, Setup, dump_text, load_setup
 
 
 def replay(
@@ -23,8 +23,7 @@ def replay(
     def work() -> int:
         with tempfile.TemporaryDirectory(prefix="mimodaq-replay-") as folder:
             setup = prepare(run_dir, Path(folder), speed)
-            request = RunRequest(setup, overrides, output, headless, as_json)
-            return run(request)
+            return run(RunRequest(setup, overrides, output, headless, as_json))
 
     return guarded(as_json, work)
 
@@ -32,9 +31,9 @@ def replay(
 def prepare(run_dir: Path, folder: Path, speed: str) -> Path:
     """Write the setup of the repetition into `folder`, with the modules of the run; returns its path.
 
-    A source that is a replay or a simulation stays, the latter with the seed it had. Every other one is replaced by a
-    replay of the dataset that the run wrote from the source's buffer. As many events are taken as the run took. Raises
-    UsageError when there is no such dataset, or when `run_dir` is no run.
+    A source is replaced by a replay of the dataset that the run wrote from the source's buffer. Without one, a source
+    that is a replay stays, and so does a simulation, with the seed it had. As many events are taken as the run took.
+    Raises UsageError when there is no such dataset, or when `run_dir` is no run.
     """
     from mimodaq.node import RECORD, RESOLVED
 
@@ -49,59 +48,97 @@ def prepare(run_dir: Path, folder: Path, speed: str) -> Path:
     shutil.copyfile(run_dir / RESOLVED, resolved)
     setup = load_setup(resolved)
     content = setup.resolved()
-    entries = {name: entry for item in content["Functions"] for name, entry in item.items()}
-    taken = record["buffers"].get(setup.counted_buffer, {}).get("events")
-    if taken:
-        content["runevents"] = taken
-    for function in setup.functions.values():
-        if function.reads or function.observes or not function.writes:
-            continue
-        options = dict(function.config)
-        if (function.module, function.function) == _REPLAY:
-            options["input"] = str(_original(options["input"], setup, run_dir))
-            options["speed"] = speed
-        elif (
-            function.function == "simulate" and (seed := options.get("seed", _seed(record, function.name))) is not None
-        ):
-            entry = entries[function.name]
-            entry["config"] = {**options, "seed": seed}
-            continue
-        else:
-            options = {"input": str(_recording(setup, record, function.writes[0], run_dir)), "speed": speed}
-        entry = entries[function.name]
-        for key in ("file_name", "fkt_name", "config_file"):
-            entry.pop(key, None)
-        entry.update({"function": "mimodaq.functions:replay", "num_process": 1, "config": options})
+    content["Functions"] = _Repetition(setup, record, run_dir, speed).functions(content["Functions"])
+    content["runtime"] = content["runevents"] = 0  # what is replayed ends by itself
     resolved.write_text(dump_text(content), encoding="utf-8")
     return resolved
 
 
-def _original(given: str, setup: Setup, run_dir: Path) -> Path:
-    """The file a replay read: absolute, in the run directory, or where the user is; the setup's folder is not kept."""
-    path = Path(given).expanduser()
-    for candidate in (path, run_dir / path, Path.cwd() / path):
-        if candidate.exists():
-            return candidate.resolve()
-    raise UsageError(f"the run replayed {given}, which is not there any more: give it with --set input=FILE")
+@dataclass(frozen=True, slots=True)
+class _Repetition:
+    """A run that is to be repeated."""
 
+    setup: Setup
+    record: Mapping[str, Any]
+    run_dir: Path
+    speed: str
 
-def _recording(setup: Setup, record: Mapping[str, Any], buffer: str, run_dir: Path) -> Path:
-    """The dataset that a to_parquet (or the tar that a to_tar) of the run wrote from `buffer`."""
-    for function in setup.readers(buffer):
-        if function.function not in {"to_parquet", "to_tar"}:
-            continue
-        for file in map(Path, record["files"].get(function.name, [])):
-            place = run_dir / (file.parent.name if file.suffix == ".parquet" else file.name)  # the run may have moved
-            if place.exists():
+    def functions(self, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The functions of the repetition, made from those of the run."""
+        found: list[dict[str, Any]] = []
+        done: set[str] = set()
+        for name, entry in ((name, entry) for item in entries for name, entry in item.items()):
+            function = self.setup.functions[name]
+            if function.reads or function.observes:
+                found.append({name: entry})
+                continue
+            recordings = {buffer: self._recording(buffer) for buffer in function.writes}
+            if recordings[function.writes[0]] is None and len(recordings) == 1:
+                found.append({name: self._again(function, entry)})
+                continue
+            for buffer, recording in recordings.items():
+                if recording is None:
+                    raise _nothing_recorded(buffer)
+                if buffer not in done:  # a recording holds the events of all sources of its buffer
+                    called = name if buffer == function.writes[0] else f"{name}-{buffer}"
+                    found.append({called: self._replay(buffer, {"input": str(recording)})})
+                    done.add(buffer)
+        return found
+
+    def _replay(self, buffer: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "function": "mimodaq.functions:replay",
+            "RB_assign": {buffer: "write"},
+            "restart": False,
+            "config": {**options, "speed": self.speed},
+        }
+
+    def _recording(self, buffer: str) -> Path | None:
+        """The dataset that a to_parquet, or the tar that a to_tar, of the run wrote from `buffer`; None without one."""
+        for function in self.setup.readers(buffer):
+            if function.module != "mimodaq.functions" or function.function not in {"to_parquet", "to_tar"}:
+                continue
+            name = str(function.config.get("filename") or buffer)
+            is_tar = function.function == "to_tar"
+            place = self.run_dir / (f"{name.removesuffix('.tar')}.tar" if is_tar else name.removesuffix(".parquet"))
+            if place.exists() and not function.config.get("columns"):
                 return place.resolve()
-    raise UsageError(
+        return None
+
+    def _again(self, function: FunctionSpec, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """The entry of a source that makes the same events again. Raises UsageError when it cannot be known to."""
+        buffer, options = function.writes[0], function.config
+        taken = self.record["buffers"].get(buffer, {}).get("events", 0)
+        is_whole = self.record["end_reason"] == "sources finished"
+        # of several processes that were stopped half-way nobody knows who had made what
+        if taken and len(self.setup.writers(buffer)) == 1 and (is_whole or function.processes == 1):
+            match (function.module, function.function):
+                case ("mimodaq.functions", "replay") if is_whole or options.get("repeat", 1) == 1:
+                    count = {} if is_whole else {"count": taken}
+                    kept = {key: value for key, value in options.items() if key != "rate"}
+                    return self._replay(buffer, {**kept, **count, "input": str(self._original(options["input"]))})
+                case ("mimodaq.functions", "simulate") if (seed := self._seed(function)) is not None:
+                    return {**entry, "config": {**options, "seed": seed, "eventcount": taken}}
+        raise _nothing_recorded(buffer)
+
+    def _original(self, given: str) -> Path:
+        """The file that a replay has read; it may have been given relative to the folder of its setup."""
+        path = Path(given).expanduser()
+        for place in (Path(self.record.get("setup_folder", "")), self.run_dir, Path.cwd()):
+            if (place / path).exists():
+                return (place / path).resolve()
+        raise UsageError(f"the run has replayed {given}, which is not there any more: put it back to repeat the run")
+
+    def _seed(self, function: FunctionSpec) -> int | None:
+        """The seed of a simulation: given, or chosen and noted by its process."""
+        figures = self.record["figures"].get(function.name, {})
+        noted = {by_process.get("seed") for by_process in figures.values()}
+        given = function.config.get("seed")
+        return given if given is not None or len(noted) != 1 else noted.pop()
+
+
+def _nothing_recorded(buffer: str) -> UsageError:
+    return UsageError(
         f"the run recorded no events of {buffer}: add a function with `function: to_parquet` and "
         f"`RB_assign: {{{buffer}: read}}` to the setup, and the next run can be replayed"
     )
-
-
-def _seed(record: Mapping[str, Any], function: str) -> int | None:
-    """The seed that a simulation without one has chosen and noted."""
-    for figures in record["figures"].get(function, {}).values():
-        return figures.get("seed")  # type: ignore[no-any-return]
-    return None

@@ -13,17 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from mimodaq.client._exit import EXIT_GOOD, EXIT_NOT_GOOD, EXIT_USAGE, UsageError
 from mimodaq.client._streams import tell
 from mimodaq.config import Setup, SetupErrors, load_setup
 from mimodaq.ring import SegmentError
-
-EXIT_GOOD = 0
-EXIT_NOT_GOOD = 1
-EXIT_USAGE = 2
-
-
-class UsageError(Exception):
-    """The user has to change something; the message says what."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ def main() -> None:
     """Entry point of the command."""
     prepare()
     try:
-        app()
+        app(prog_name="mimodaq")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -33,8 +33,11 @@ def order_for(setup: Setup, function: str, **given: Any) -> Order:
     return Order(**{**content, **given})
 
 
-def check_functions(setup: Setup) -> list[Problem]:
-    """Everything wrong with the functions of a setup: missing files, modules, functions; options that do not fit."""
+def check_functions(setup: Setup, patience_s: float = READY_S) -> list[Problem]:
+    """Everything wrong with the functions of a setup: missing files, modules, functions; options that do not fit.
+
+    A module whose import takes longer than `patience_s` is a problem, too.
+    """
     problems: list[Problem] = []
 
     def on_report(worker: WorkerId, report: dict[str, Any]) -> None:
@@ -54,11 +57,11 @@ def check_functions(setup: Setup) -> list[Problem]:
         try:
             for name in setup.functions:
                 workers.launch(WorkerId(name, 0), order_for(setup, name, check_only=True))
-            give_up = time.monotonic() + READY_S
+            give_up = time.monotonic() + patience_s
             while workers.running and (left := give_up - time.monotonic()) > 0:
                 dispatch(selector, left)
             for worker in workers.running:
-                cannot_load(worker.function, f"its module was not imported after {READY_S:g} s")
+                cannot_load(worker.function, f"its module was not imported after {patience_s:g} s")
         finally:
             workers.kill_all()
     return sorted(problems, key=lambda problem: problem.where)

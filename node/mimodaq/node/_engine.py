@@ -6,7 +6,6 @@ The shell around `mimodaq.protocol.run`: it owns processes, shared memory, files
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +24,13 @@ from mimodaq.node._plan import is_source, source_buffers, worker_plans
 from mimodaq.node._quarantine import Quarantine
 from mimodaq.node._record import Books, versions, write_record
 from mimodaq.node._rings import Progress, make_ring, remove_left_overs
-from mimodaq.node._rundir import RECORD, RunDirectoryError, make_run_directory, next_run_number
+from mimodaq.node._rundir import (
+    RECORD,
+    RunDirectoryError,
+    make_run_directory,
+    next_run_number,
+    remove_run_directory,
+)
 from mimodaq.node._snapshot import Snapshot, WorkerFigures, buffer_figures
 from mimodaq.node._workers import WorkerProcess, Workers, dispatch
 from mimodaq.protocol import run as protocol
@@ -112,12 +117,12 @@ class Engine:
             removed = remove_left_overs()
             for name in self._setup.buffers:
                 self._rings[name] = make_ring(self._setup, name, self._number)
-            is_ours = not (self._options.directory and self._options.directory.exists())
+            is_new = not (self._options.directory and self._options.directory.exists())
             self._run_dir = make_run_directory(self._setup, self._options.directory, datetime.now())
             try:
                 return self._run_in_directory(removed)
-            except SetupErrors:
-                self._remove_run_directory(whole=is_ours)
+            except (SetupErrors, RunDirectoryError):
+                remove_run_directory(self._run_dir, whole=is_new)
                 raise
         finally:
             self._is_over = True
@@ -141,13 +146,6 @@ class Engine:
         finally:
             self._workers.kill_all()
             self._log.close()
-
-    def _remove_run_directory(self, *, whole: bool) -> None:
-        """Nothing was taken, so that the same command may be tried again."""
-        if whole:
-            shutil.rmtree(self._run_dir)
-        else:
-            (self._run_dir / RECORD).unlink()
 
     def _loop(self) -> RunResult:
         now = time.monotonic()

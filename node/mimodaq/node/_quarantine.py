@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 
@@ -24,7 +23,7 @@ class Quarantine:
     def keep(self, buffer: str, group: str, event: Observed, times: int) -> None:
         """Save one event; raises OSError when it cannot, and the event stays in its ring."""
         self._folder.mkdir(exist_ok=True)
-        path = self._folder / f"{quote(buffer, safe=' ')}-{quote(group, safe=' ')}-{event.sequence}.npy"
+        path = self._folder / f"{buffer}-{group}-{event.sequence}.npy"
         np.save(path, np.array([event.event]))
         self._record.append(
             {

@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -49,8 +49,10 @@ def make_run_directory(setup: Setup, directory: Path | None, now: datetime) -> P
     Named as under mimoCoRB, `<setup name up to "setup">YYYY-MM-DD_HHMM`, with `-2`, `-3`... if there is one already;
     `directory` overrides the name. Raises RunDirectoryError when it holds a run already or cannot be written.
     """
-    with _explained(directory or setup.output_directory):
+    with _explained(directory or setup.output_directory), ExitStack() as undo:
+        is_new = directory is None or not directory.exists()
         made = _exact(directory) if directory is not None else _numbered(setup, now)
+        undo.callback(remove_run_directory, made, whole=is_new)
         resolved = setup.resolved()
         modules = kept_modules(setup)
         for entry in resolved["Functions"]:
@@ -63,7 +65,16 @@ def make_run_directory(setup: Setup, directory: Path | None, now: datetime) -> P
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, place)
         (made / RESOLVED).write_text(dump_text(resolved), encoding="utf-8")
+        undo.pop_all()
     return made
+
+
+def remove_run_directory(made: Path, *, whole: bool) -> None:
+    """Nothing was taken, so that the same command may be tried again; what was in the directory before stays."""
+    if whole:
+        shutil.rmtree(made)
+    else:
+        (made / RECORD).unlink()
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class Client:
             raise
         self._row = core.client(self._index)
         self._attention = self._row + lay.ATTENTION
-        self._open = True
+        self._open = self._registered = True
         _here.add(self)
 
     def _forget(self) -> None:
@@ -89,7 +89,7 @@ class Client:
 
     def leave_to_parent(self) -> None:
         """Called in the child after a fork: this user belongs to the parent."""
-        self._open = False
+        self._open = self._registered = False
         self._forget()
 
     def _adopt(self, label: str, group: int) -> None:
@@ -144,13 +144,17 @@ class Client:
         self._leave(closed=False)
 
     def _leave(self, *, closed: bool) -> None:
-        if self._open:
-            self._forget()
-            locked(self._core, self._remove, closed=closed)
+        self._give_up(self._core.remove, closed=closed)
 
-    def _remove(self, *, closed: bool) -> None:
-        self._core.remove(self._index, closed=closed)
-        self._open = False
+    def _give_up(self, change: Callable[..., None], **options: bool) -> None:
+        """Carry out the change that takes this user out; no other use is possible from its begin on."""
+        if self._registered:
+            self._open = False
+            self._forget()
+            try:
+                locked(self._core, change, self._index, **options)
+            finally:  # after an interrupt the ring knows whether it was done, or has to be done again
+                self._registered = self._words[self._row + lay.PID] == self._pid
 
     def __enter__(self):  # type: ignore[no-untyped-def]
         return self

@@ -197,8 +197,8 @@ class Core:
         """Present value of the futex word for data (readers sleep on it) or for space (writers)."""
         return self._futexes[0 if data else 32]
 
-    def wake_readers(self, everybody: bool = False) -> None:
-        """Wake one sleeper of each reader group (it wakes the next if it leaves events), and the observers."""
+    def wake_readers(self, everybody: bool = False, but: int = -1) -> None:
+        """Wake one sleeper of each reader group (it wakes the next if it leaves events) but one, and the observers."""
         self._futexes[0] = (self._futexes[0] + 1) & 0xFFFFFFFF
         w = self.words
         mask = 0
@@ -206,7 +206,7 @@ class Core:
             row = self.client(index)
             if w[row + lay.WAITING]:
                 role = w[row + lay.ROLE]
-                if role == lay.READER:
+                if role == lay.READER and w[row + lay.GROUP] != but:
                     mask |= 1 << w[row + lay.GROUP]
                 elif role == lay.OBSERVER:
                     mask |= OBSERVER_BIT
@@ -234,9 +234,10 @@ class Core:
 
     # -- writers --------------------------------------------------------------------------------------------
 
-    def harvest_writers(self) -> int:
-        """Publish what writers have committed; returns the number of events."""
-        return sum(self.publish(index) for index in self.clients(lay.WRITER))
+    def harvest_writers(self, but: int = -1) -> None:
+        """Publish what writers have committed, and wake readers for it, those of one group excepted."""
+        if sum([self.publish(index) for index in self.clients(lay.WRITER)]):
+            self.wake_readers(but=but)
 
     def publish(self, index: int) -> int:
         """Publish what one writer has committed; returns the number of events."""
@@ -342,9 +343,12 @@ class Core:
 
     # -- readers --------------------------------------------------------------------------------------------
 
-    def harvest_readers(self) -> int:
-        """Release what readers are done with; returns the number of events."""
-        return sum(self.release(index) for index in self.clients(lay.READER))
+    def harvest_readers(self, only: int = -1) -> None:
+        """Release what readers (or only one) are done with, and wake who waits for that."""
+        if sum([self.release(index) for index in ([only] if only >= 0 else self.clients(lay.READER))]):
+            self.wake_writers()
+            if self.ended():
+                self.wake_readers(everybody=True)
 
     def release(self, index: int) -> int:
         """Release what one reader is done with; returns the number of events."""
@@ -554,7 +558,8 @@ class Core:
         high = self.words[self.control + lay.HIGH]
         w = self.words
         rows = [(i, self.client(i)) for i in range(high)]
-        return [i for i, row in rows if w[row + lay.ROLE] and w[row + lay.PID] and not is_alive(self.identity(i))]
+        held = [i for i, row in rows if w[row + lay.ROLE] and (w[row + lay.PID] or not w[row + lay.KEPT])]
+        return [i for i in held if not is_alive(self.identity(i))]
 
     def reap(self) -> list[str]:
         """Take out the clients whose process has died; returns their labels."""

@@ -185,13 +185,7 @@ class Reader(Client):
 
     def resign(self) -> None:
         """Give up a kept place: the events in hand go back to the group, and a successor begins a new stream."""
-        if self._open:
-            self._forget()
-            locked(self._core, self._resign)
-
-    def _resign(self) -> None:
-        self._core.forfeit(self._index)
-        self._open = False
+        self._give_up(self._core.forfeit)
 
     @property
     def has_event(self) -> bool:
@@ -234,10 +228,7 @@ class Reader(Client):
         self._run = ()
 
     def _release_locked(self) -> None:
-        if self._core.release(self._index):
-            self._core.wake_writers()
-            if self._core.ended():
-                self._core.wake_readers(everybody=True)
+        self._core.harvest_readers(self._index)
 
     def _refill(self, n: int, timeout: float | None, *, release: bool) -> bool:
         """Give back and take; false at the end of the stream."""
@@ -262,15 +253,13 @@ class Reader(Client):
         self._run = ()  # what is not yet given to the caller goes back; an exception may strike anywhere below
         w[self._row + lay.WAITING] = 0
         w[self._attention] = 0
-        freed = core.release(self._index)
+        core.harvest_readers(self._index)
         core.give_back(self._index, self._base + self._next)
         self._base, self._next = w[self._row + lay.TAKEN], 0
-        if freed:
-            core.wake_writers()
         if w[core.control + lay.FLAGS] & lay.CLOSED:
             self._check()
-        core.harvest_writers()
         group = w[self._row + lay.GROUP]
+        core.harvest_writers(but=group)
         slots = core.take(self._index, max(n, self._want))
         if len(slots):
             at = core.group(group)

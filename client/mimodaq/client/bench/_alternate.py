@@ -34,6 +34,11 @@ QUICK: Final = Effort(
 )
 """Only to see that everything runs; the figures mean nothing."""
 
+_GROWTH: Final = 5
+_OUTGROWN: Final = 2.0
+"""A measurement of _GROWTH times as many events that takes this much longer is not mainly a start."""
+_TOO_LONG: Final = 3.0
+
 Measure = Callable[[], float]
 
 
@@ -43,10 +48,10 @@ def say(text: str) -> None:
 
 
 class Sized:
-    """A measurement of a rate over n events, with n such that n events take `seconds`.
+    """A measurement of a rate over n events, with n such that they take about `seconds`.
 
-    The first call warms up and finds n from `first` and ten times as many events, so that what a start costs does not
-    enter; these do not count. With `seconds` 0 n is `first`.
+    The first call warms up and finds n: it measures more and more events, beginning with `first`, until they take half
+    of the time and that time is not mainly the cost of a start. These do not count. With `seconds` 0 n is `first`.
     """
 
     def __init__(self, measure: Callable[[int], float], first: int, seconds: float) -> None:
@@ -58,11 +63,18 @@ class Sized:
     def __call__(self) -> float:
         """Measure once; events per second."""
         if not self._events:
-            few, many = self._first, 10 * self._first
-            few_s = few / self._measure(few)
-            more_s = many / self._measure(many) - few_s
-            self._events = int(min(max((many - few) / max(more_s, 1e-9) * self._seconds, many), 1000 * many))
+            self._events = self._size()
         return self._measure(self._events)
+
+    def _size(self) -> int:
+        events, before_s = self._first, float("inf")
+        while True:
+            took_s = events / self._measure(events)
+            if took_s >= self._seconds / 2 and took_s >= _OUTGROWN * before_s:
+                return max(self._first, int(events * self._seconds / took_s))
+            if took_s > _TOO_LONG * self._seconds:
+                return events
+            events, before_s = events * _GROWTH, took_s
 
 
 def alternate(subjects: Mapping[str, Measure], repeats: int, unit: str = "ev/s") -> dict[str, Series]:

@@ -30,6 +30,7 @@ class Child:
             [sys.executable, "-m", __spec__.name, role, json.dumps(arguments)],
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is for the parent, which ends its children
         )
 
     def __enter__(self) -> Self:

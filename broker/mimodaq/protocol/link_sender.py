@@ -1,0 +1,417 @@
+"""Decide what the sending end of a link does: when to take events, send, send again, release, give back, leave.
+
+Pure code: it sees numbers of events, never their bytes. The shell owns ring and socket, feeds events with the
+monotonic time and carries out the effects in order.
+
+Theory of operation
+-------------------
+The sender holds a *place* in a reader group of the source ring: a membership that outlives its process. Events are
+numbered in the order in which the place was handed them; `released <= sent <= taken`. Nothing is copied: the ring keeps
+every event from `taken` until it is released, which happens when the other end has said that it is committed there.
+
+A session: Hello → Welcome (what the other end has) → Open → batches, pings. The Welcome decides where to go on; it and
+the place survive every crash, the session does not have to. Whatever is silent for too long is connected again.
+
+A place whose link is down for too long may be given up (`give_back_s`): its events go to the other members of the
+group, and those that were on the way are *in doubt*: if the other end comes back, it tells which of them it had
+committed, and these are named as doubled. A new place has a new *stream* number and counts from 0.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from mimodaq.protocol.link_common import (
+    Finish,
+    Gap,
+    Garbled,
+    Identity,
+    Leave,
+    Noise,
+    Outcome,
+    Say,
+    Settings,
+    Tick,
+    Transmit,
+)
+from mimodaq.protocol.link_messages import Ack, Bye, Hello, Message, Open, Ping, Refused, Unknown, Welcome
+from mimodaq.protocol.link_sender_events import (
+    Begin,
+    Connect,
+    Doubled,
+    Effect,
+    Event,
+    Heard,
+    Join,
+    Joined,
+    Place,
+    Release,
+    Resign,
+    SourceEnded,
+    Taken,
+    TransmitBatch,
+)
+
+__all__ = [
+    "Begin",
+    "Connect",
+    "Doubled",
+    "Effect",
+    "Event",
+    "Figures",
+    "Heard",
+    "Join",
+    "Joined",
+    "Place",
+    "Release",
+    "Resign",
+    "Sender",
+    "SourceEnded",
+    "State",
+    "Taken",
+    "TransmitBatch",
+]
+
+
+class State(enum.Enum):
+    """State of the sender."""
+
+    PAUSING = "pausing"
+    """Until it connects (again)."""
+    CONNECTING = "connecting"
+    """Hello is said, no answer yet."""
+    OPEN = "open"
+    FINISHED = "finished"
+
+
+_NOBODY: Final = 0
+_NO_SESSION: Final = -1
+
+
+@dataclass(slots=True)
+class Figures:
+    """What the sender has done so far."""
+
+    acknowledged: int = 0
+    """Events known to be committed on the other side."""
+    resent: int = 0
+    """Events sent more than once."""
+    reconnects: int = 0
+    doubled: int = 0
+    given_back: int = 0
+    round_trip_s: float = 0.0
+    """Of the last ping."""
+    garbage: int = 0
+
+
+class Sender:
+    """The sending end. Invariant: released <= sent <= taken, and in state OPEN sent <= limit."""
+
+    def __init__(self, identity: Identity, settings: Settings, place: Place, fresh: Callable[[], int]) -> None:
+        self._me = identity
+        self._settings = settings
+        self._fresh = fresh
+        self._batch_events = settings.batch_events(identity.event_bytes)
+        self._window = settings.window_events(identity.event_bytes)
+        self.state = State.PAUSING
+        self.figures = Figures()
+        self.stream = place.stream
+        self.released, self.sent, self.taken = place.released, place.released, place.taken
+        self._most_sent = place.taken  # what a predecessor was handed, it may have sent
+        self._limit = 0
+        self._batches: deque[int] = deque()
+        """Where the batches on the way end."""
+        self._session = self._nonce = _NO_SESSION
+        self._is_source_ended = self._is_leaving = self._has_resigned = False
+        self._doubt: Place | None = None
+        self._due = self._heard = self._leave_due = self._source_ended_at = 0.0
+        self._pause = settings.retry_s
+        self._ping = 0
+        self._pinged = 0.0
+        self._answered = True
+        self._noise = Noise()
+        self._lost_said = False
+
+    # -- what the shell asks ----------------------------------------------------------------------------------
+
+    @property
+    def wanted(self) -> int:
+        """How many events the shell may take from the ring now."""
+        if self.state is not State.OPEN or self._is_leaving or self._is_source_ended or self._has_resigned:
+            return 0
+        if self.sent < self.taken or len(self._batches) >= self._settings.window_batches:
+            return 0
+        room = min(self._limit, self.released + self._window) - self.taken
+        return max(0, min(room, self._batch_events))
+
+    @property
+    def asks_for_end(self) -> bool:
+        """Whether the shell shall look if the stream has ended, without taking anything: a successor may find it so."""
+        return self.state in (State.PAUSING, State.CONNECTING) and not (
+            self._is_source_ended or self._has_resigned or self.taken > self.released
+        )
+
+    @property
+    def unacknowledged(self) -> int:
+        """Events handed to this place and not yet acknowledged."""
+        return self.taken - self.released
+
+    def deadline(self, now: float) -> float:
+        """When `Tick` is next needed at the latest."""
+        if self.state is State.OPEN:
+            dues = [self._pinged + self._settings.heartbeat_s, self._heard + self._settings.silence_s]
+        else:
+            dues = [self._due]
+        if self._settings.give_back_s is not None and not self._has_resigned and self.taken > self.released:
+            dues.append(self._heard + self._settings.give_back_s)
+        if self._is_leaving:
+            dues.append(self._leave_due)
+        return max(now, min(dues))
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Apply one event at monotonic time `now`; return what the shell must do, in order."""
+        if self.state is State.FINISHED:
+            return []
+        effects: list[Effect] = []
+        match event:
+            case Begin():
+                self._heard = now
+                effects = self._hello(now)
+            case Heard(message):
+                effects = self._hear(message, now)
+            case Garbled(reason):
+                effects = [*self._noise.hear(reason, now)]
+                self.figures.garbage += 1
+            case Taken(count):
+                self.taken += count
+            case SourceEnded():
+                self._is_source_ended = True
+                self._source_ended_at = now
+                self._pinged = -self._settings.heartbeat_s  # tell at once
+            case Joined(place):
+                effects = self._joined(place, now)
+            case Leave():
+                self._is_leaving = True
+                self._leave_due = now + self._settings.leave_s
+            case Tick():
+                pass
+            case _:
+                assert_never(event)
+        return effects + self._go_on(now)
+
+    # -- the session ------------------------------------------------------------------------------------------
+
+    def _hello(self, now: float) -> list[Effect]:
+        self.state = State.CONNECTING
+        self._session, self._nonce = self._fresh(), _NO_SESSION
+        self._due = now + self._settings.silence_s
+        me = self._me
+        hello = Hello(me.link, me.ring, self._session, me.dtype, me.event_bytes, self._settings.batch_bytes)
+        return [Connect(), Transmit(hello)]
+
+    def _hear(self, message: Message, now: float) -> list[Effect]:
+        match message:
+            case Welcome(session=session) if self.state is State.CONNECTING and session == self._session:
+                self._heard = now
+                return self._welcome(message, now)
+            case Refused(session=session, reason=reason):
+                if self.state is State.CONNECTING and session == self._session:
+                    return self._fail(f"the other end refuses: {reason}")
+            case Ack(nonce=nonce) if nonce == self._nonce:
+                self._heard = now
+                return self._acknowledge(message, now)
+            case Unknown(nonce=nonce) if nonce == self._nonce:
+                return self._hello(now)
+            case Bye(nonce=nonce) if nonce == self._nonce:
+                self._pause_now(now)
+                return [Say("info", f"link {self._me.link}: the other end leaves; waiting for its successor")]
+            case _:
+                pass  # of another session, or not for a sender: late, doubled or foreign
+        return []
+
+    def _welcome(self, welcome: Welcome, now: float) -> list[Effect]:
+        effects = self._settle_doubt(welcome)
+        if self._has_resigned and welcome.is_ended:
+            text = f"the mirror was complete before its events were given back: {welcome.position}"
+            return [*effects, *self._finish(Outcome.DONE, text), Transmit(Bye(welcome.nonce))]
+        if self._has_resigned:
+            return [*effects, Join()]
+        if welcome.stream == self.stream:
+            if not self.released <= welcome.position <= self.taken:
+                return effects + self._fail(
+                    f"the other end has events up to {welcome.position}, sent were {self.released} to {self.taken}: "
+                    "two senders serve this link, or its mirror was changed by somebody else"
+                )
+            effects += self._release_to(welcome.position)
+            if welcome.is_ended:
+                return effects + self._ended_there(welcome.nonce)
+        elif welcome.is_ended:
+            return effects + self._fail("the mirror has ended already with another stream: its run is over")
+        elif welcome.stream == _NOBODY or not self.released:
+            if self.released or welcome.stream != _NOBODY:
+                effects += self._gap(welcome)
+        else:
+            return effects + self._fail(
+                "the mirror goes on with another stream: a newer sender serves this link, this one must end"
+            )
+        self.state = State.OPEN
+        self._nonce, self._limit = welcome.nonce, welcome.limit
+        self._pause, self._lost_said = self._settings.retry_s, False
+        self._batches.clear()
+        self.sent = self.released
+        self._pinged, self._answered = -self._settings.heartbeat_s, True
+        return [
+            *effects,
+            Transmit(Open(welcome.nonce, self.stream, self.released, welcome.stream)),
+            Say("info", f"link {self._me.link}: connected, going on with event {self.released}"),
+        ]
+
+    def _gap(self, welcome: Welcome) -> list[Effect]:
+        in_doubt = self.taken - self.released
+        gap = Gap(welcome.stream, welcome.position, -1, self.stream, self.released, in_doubt)
+        if welcome.stream == _NOBODY:
+            gap = Gap(self.stream, self.released, -1, self.stream, self.released, in_doubt)
+            text = f"its mirror is new; {self.released} events went to the former one, {in_doubt} are sent again"
+        else:
+            text = f"this stream is new; the mirror holds {welcome.position} events of the former one"
+        return [gap, Say("error", f"link {self._me.link}: {text}")]
+
+    def _acknowledge(self, ack: Ack, now: float) -> list[Effect]:
+        if ack.number == self._ping and not self._answered:
+            self._answered = True
+            self.figures.round_trip_s = now - self._pinged
+        if ack.position > self.taken:
+            self._pause_now(now)
+            return [Say("error", f"link {self._me.link}: event {ack.position} acknowledged, {self.taken} were sent")]
+        self._limit = max(self._limit, ack.limit)
+        effects = self._release_to(ack.position)
+        if ack.resend and ack.position == self.released:  # not one that was overtaken by a newer one
+            self.sent = self.released
+            self._batches.clear()
+        if ack.is_ended and self._is_source_ended and self.released == self.taken:
+            effects += self._ended_there(ack.nonce)
+        return effects
+
+    def _release_to(self, position: int) -> list[Effect]:
+        count = position - self.released
+        if count <= 0:
+            return []
+        self.released = position
+        self.sent = max(self.sent, position)
+        self.figures.acknowledged += count
+        while self._batches and self._batches[0] <= position:
+            self._batches.popleft()
+        return [Release(count)]
+
+    def _ended_there(self, nonce: int) -> list[Effect]:
+        if self.released < self.taken:
+            return self._fail(f"the mirror has ended at event {self.released} of {self.taken}")
+        # in this order: once the other end has heard the Bye, nobody could tell a successor that all is done
+        return [*self._finish(Outcome.DONE, f"all {self.taken} events are on the other side"), Transmit(Bye(nonce))]
+
+    # -- as time goes on --------------------------------------------------------------------------------------
+
+    def _go_on(self, now: float) -> list[Effect]:
+        if self.state is State.FINISHED:
+            return []
+        effects = self._give_back(now)
+        if self._is_leaving and (self.state is not State.OPEN or self.released == self.taken or now >= self._leave_due):
+            return effects + self._leave()
+        if self.state is State.OPEN:
+            if now >= self._heard + self._settings.silence_s:
+                return effects + self._lost(now)
+            return effects + self._send(now)
+        if now >= self._due:
+            if self.state is State.PAUSING:
+                return effects + self._hello(now)
+            return effects + self._lost(now)
+        return effects
+
+    def _send(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        ceiling = min(self.taken, self._limit)
+        while self.sent < ceiling and len(self._batches) < self._settings.window_batches:
+            count = min(self._batch_events, ceiling - self.sent)
+            effects.append(TransmitBatch(self._nonce, self.sent, count))
+            self.figures.resent += max(0, min(self._most_sent, self.sent + count) - self.sent)
+            self.sent += count
+            self._most_sent = max(self._most_sent, self.sent)
+            self._batches.append(self.sent)
+        if now >= self._pinged + self._settings.heartbeat_s:
+            self._ping += 1
+            self._pinged, self._answered = now, False
+            final = self.taken if self._is_source_ended else -1
+            effects.append(Transmit(Ping(self._nonce, self._ping, self.sent, final)))
+        return effects
+
+    def _lost(self, now: float) -> list[Effect]:
+        silent_s = now - self._heard
+        self._pause_now(now)
+        finished = self._is_source_ended and self.released == self.taken
+        if finished and now - max(self._heard, self._source_ended_at) >= self._settings.confirm_s:
+            text = f"all {self.taken} events are acknowledged, but nobody confirms that the mirror is closed"
+            return [Say("warning", f"link {self._me.link}: {text}"), *self._finish(Outcome.UNCONFIRMED, text)]
+        if self._lost_said:
+            return []
+        self._lost_said = True
+        return [Say("warning", f"link {self._me.link}: nothing heard for {silent_s:.1f} s, connecting again")]
+
+    def _pause_now(self, now: float) -> None:
+        self.state = State.PAUSING
+        self._nonce = self._session = _NO_SESSION
+        self._due = now + self._pause
+        self._pause = min(2 * self._pause, self._settings.retry_max_s)
+        self.figures.reconnects += 1
+
+    def _leave(self) -> list[Effect]:
+        effects: list[Effect] = [Transmit(Bye(self._nonce))] if self.state is State.OPEN else []
+        left = self.taken - self.released
+        return effects + self._finish(Outcome.LEFT, f"told to leave; {left} events wait for a successor")
+
+    # -- giving events back -----------------------------------------------------------------------------------
+
+    def _give_back(self, now: float) -> list[Effect]:
+        limit = self._settings.give_back_s
+        if limit is None or self._has_resigned or self.taken == self.released or now < self._heard + limit:
+            return []
+        in_doubt = self.taken - self.released
+        self._has_resigned = True
+        self._doubt = Place(self.stream, self.released, self.taken)
+        self.figures.given_back += in_doubt
+        self.released = self.sent = self.taken = self._most_sent = 0
+        text = f"no answer for {now - self._heard:.1f} s; {in_doubt} events go to the other members of the group"
+        effects: list[Effect] = [Resign(self._doubt), Say("error", f"link {self._me.link}: {text}")]
+        if self.state is State.OPEN:
+            self._pause_now(now)
+        return effects
+
+    def _settle_doubt(self, welcome: Welcome) -> list[Effect]:
+        """The other end is back: which of the events given back had it committed?"""
+        doubt, self._doubt = self._doubt, None
+        if doubt is None or welcome.stream != doubt.stream or welcome.position <= doubt.released:
+            return []
+        count = min(welcome.position, doubt.taken) - doubt.released
+        self.figures.acknowledged += count
+        self.figures.doubled += count
+        text = f"{count} events given back had been committed on the other side, they are there twice"
+        return [Doubled(doubt.stream, doubt.released, count), Say("error", f"link {self._me.link}: {text}")]
+
+    def _joined(self, place: Place, now: float) -> list[Effect]:
+        self._has_resigned = self._is_source_ended = False  # what was given back may come again
+        self.stream = place.stream
+        self.released = self.sent = place.released
+        self.taken = self._most_sent = place.taken
+        return self._hello(now)
+
+    # -- the end ----------------------------------------------------------------------------------------------
+
+    def _fail(self, reason: str) -> list[Effect]:
+        return [Say("error", f"link {self._me.link}: {reason}"), *self._finish(Outcome.FATAL, reason)]
+
+    def _finish(self, outcome: Outcome, reason: str) -> list[Effect]:
+        self.state = State.FINISHED
+        return [Finish(outcome, reason)]

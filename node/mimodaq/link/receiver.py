@@ -1,0 +1,215 @@
+"""The receiving end of a link as a process: `python -m mimodaq.link.receiver ORDER`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+import numpy as np
+import zmq
+
+from mimodaq.link._order import LinkError, LinkOrder
+from mimodaq.link._pack import unpack
+from mimodaq.link._process import Reports, Stop, fresh, identity_of, milliseconds, run_end
+from mimodaq.link._socket import has_input, largest_frame, make_socket
+from mimodaq.protocol import link_receiver as protocol
+from mimodaq.protocol.link import (
+    METADATA_COLUMNS,
+    Batch,
+    Finish,
+    Gap,
+    Garbled,
+    Kept,
+    Leave,
+    MessageError,
+    Outcome,
+    Receiver,
+    Say,
+    Tick,
+    check_batch,
+    decode,
+    encode,
+)
+from mimodaq.ring import Ring, RingEnding, RingFull, Writer
+
+_FAREWELL_MS: Final = 500
+_AT_ONCE: Final = 16
+"""Messages handled before time and stop are looked at again."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A batch that is accepted and not yet stored, or what is left of it."""
+
+    events: np.ndarray
+    """uint8 (count * event_bytes,)."""
+    metadata: np.ndarray
+    """8-byte words, uint64 (3, count)."""
+    sequence: int
+    begin: int
+
+    @property
+    def left(self) -> int:
+        return int(self.metadata.shape[1]) - self.begin
+
+
+class LinkReceiver:
+    """The writer of a mirror: what comes from another host goes into its slots."""
+
+    def __init__(self, order: LinkOrder, reports: Reports) -> None:
+        self._order = order
+        self._reports = reports
+        self._ring = Ring.attach(order.segment)
+        self._size = self._ring.dtype.itemsize
+        self._writer: Writer | None = None
+        place = self._ring.place(order.link)
+        if place is None or not place.is_finished:
+            self._writer = self._ring.writer(order.link, kept=True)
+            place = self._ring.place(order.link)
+        assert place is not None
+        kept = Kept(place.stream, place.position, place.is_finished, place.previous)
+        self._session = Receiver(identity_of(self._ring, order.link), order.settings, kept, fresh, time.monotonic())
+        self._backlog: deque[_Pending] = deque()
+        self._batch: _Pending | None = None
+        self._lag_s = 0.0
+        self.outcome: Outcome | None = None
+        self._context = zmq.Context[zmq.Socket[bytes]]()
+        self._socket = make_socket(self._context, zmq.ROUTER, order)
+        self._socket.maxmsgsize = largest_frame(order, self._size)
+        try:
+            self._socket.bind(order.endpoint)
+        except zmq.ZMQError as error:
+            raise LinkError(f"link {order.link}: binding {order.endpoint}: {error}") from error
+
+    def run(self, stop: Stop) -> Outcome:
+        """Serve the link until it is finished or `stop` is asked for; RingClosed when the run is aborted."""
+        self._reports.send("ready", endpoint=self._socket.get_string(zmq.LAST_ENDPOINT))
+        while self.outcome is None:
+            if stop.take():
+                self._do(Leave())
+            self._store()
+            self._look_for_room()
+            self._do(Tick())
+            self._report()
+            if self.outcome is None and self._socket.poll(milliseconds(self._session.deadline(time.monotonic()))):
+                self._receive()
+        self._context.destroy(linger=_FAREWELL_MS)
+        return self.outcome
+
+    def _look_for_room(self) -> None:
+        if self._writer is not None:
+            self._do(protocol.Room(self._writer.room()))
+
+    def _receive(self) -> None:
+        for _ in range(_AT_ONCE):
+            if self.outcome is not None or not has_input(self._socket):
+                return
+            peer, *frames = self._socket.recv_multipart(copy=False)
+            try:
+                self._hear(peer.bytes, frames)
+            except MessageError as error:
+                self._do(Garbled(str(error)))
+
+    def _hear(self, peer: bytes, frames: Sequence[zmq.Frame]) -> None:
+        if not frames:
+            raise MessageError("a message without header")
+        message = decode(frames[0].bytes)
+        if isinstance(message, Batch):
+            self._batch = self._unwrap(message, frames)
+        self._do(protocol.Heard(peer, message))
+        self._batch = None
+        self._store()
+
+    def _unwrap(self, batch: Batch, frames: Sequence[zmq.Frame]) -> _Pending:
+        if len(frames) != 3:
+            raise MessageError(f"a batch of {len(frames)} frames instead of 3")
+        events, metadata = frames[1].buffer, frames[2].buffer
+        check_batch(batch, len(events), len(metadata), self._size, self._order.settings.batch_bytes)
+        if batch.codec != "none":
+            events = unpack(batch.codec, events, batch.count * self._size)
+        words = np.frombuffer(metadata, "u8").reshape(METADATA_COLUMNS, batch.count)
+        return _Pending(np.frombuffer(events, "u1"), words, batch.sequence, 0)
+
+    def _store(self) -> None:
+        """Commit what waits, as far as there are slots."""
+        while self._backlog and self._writer is not None:
+            pending = self._backlog[0]
+            try:
+                slots = self._writer.claim(pending.left, 0.0)
+            except RingFull:
+                return
+            except RingEnding:
+                self._do(protocol.MirrorEnding())
+                return
+            begin, count = pending.begin, len(slots.events)
+            end = begin + count
+            slots.events.view(np.uint8)[:] = pending.events[begin * self._size : end * self._size]
+            slots.counter.view("u8")[:] = pending.metadata[0, begin:end]
+            slots.timestamp.view("u8")[:] = pending.metadata[1, begin:end]
+            slots.deadtime.view("u8")[:] = pending.metadata[2, begin:end]
+            self._lag_s = time.time() - float(slots.timestamp[-1])
+            self._writer.commit_batch()
+            pending.begin = end
+            if not pending.left:
+                self._backlog.popleft()
+            self._do(protocol.Stored(count, pending.sequence - pending.left))
+
+    def _do(self, event: protocol.Event) -> None:
+        for effect in self._session.handle(event, time.monotonic()):
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: protocol.Effect) -> None:
+        match effect:
+            case protocol.Reply(peer, message):
+                self._socket.send_multipart((peer, encode(message)))
+            case protocol.Store(skip):
+                assert self._batch is not None
+                self._batch.begin = skip
+                self._backlog.append(self._batch)
+            case protocol.Discard():
+                self._backlog.clear()
+            case protocol.BeginStream(stream, position):
+                assert self._writer is not None
+                self._writer.begin_stream(stream, position)
+            case protocol.EndStream():
+                assert self._writer is not None
+                self._writer.close()
+                self._writer = None
+            case Gap() | Say():
+                self._reports.record(effect)
+            case Finish(outcome, _):
+                self.outcome = outcome
+                if self._writer is not None:
+                    self._writer.abandon()
+                self._reports.record(effect)
+            case _:
+                assert_never(effect)
+
+    def _report(self) -> None:
+        session, figures = self._session, self._session.figures
+        self._reports.figures(
+            time.monotonic(),
+            figures.stored,
+            self._size,
+            lambda: {
+                "state": "connected" if session.is_connected else "waiting",
+                "lag_s": self._lag_s,
+                "waiting": session.backlog,
+                "sessions": figures.sessions,
+                "redelivered": figures.redelivered,
+                "garbage": figures.garbage,
+            },
+        )
+
+
+def serve(order: LinkOrder, reports: Reports, stop: Stop) -> Outcome:
+    """Serve the receiving end until its outcome is known."""
+    return LinkReceiver(order, reports).run(stop)
+
+
+if __name__ == "__main__":
+    sys.exit(run_end(serve))

@@ -1,0 +1,187 @@
+"""The sending end of a link as a process: `python -m mimodaq.link.sender ORDER`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Final, assert_never
+
+import numpy as np
+import zmq
+
+from mimodaq.link._order import LinkOrder
+from mimodaq.link._pack import pack
+from mimodaq.link._process import Reports, Stop, fresh, identity_of, milliseconds, run_end
+from mimodaq.link._socket import has_input, largest_frame, make_socket
+from mimodaq.protocol import link_sender as protocol
+from mimodaq.protocol.link import (
+    Batch,
+    Finish,
+    Gap,
+    Garbled,
+    Leave,
+    MessageError,
+    Outcome,
+    Place,
+    Say,
+    Sender,
+    Tick,
+    Transmit,
+    decode,
+    encode,
+)
+from mimodaq.ring import Reader, Ring
+
+_LOOK_S: Final = 0.002
+"""Waiting for events, the socket is looked at so often; an acknowledgement is not urgent then."""
+_FAREWELL_MS: Final = 500
+"""How long the last message may take to leave."""
+
+
+class LinkSender:
+    """A member of a reader group whose events go to another host."""
+
+    def __init__(self, order: LinkOrder, reports: Reports) -> None:
+        self._order = order
+        self._reports = reports
+        self._ring = Ring.attach(order.segment)
+        self._reader = self._join()
+        self._session = Sender(identity_of(self._ring, order.link), order.settings, self._place(), fresh)
+        self._context = zmq.Context[zmq.Socket[bytes]]()
+        self._socket: zmq.Socket[bytes] | None = None
+        self.outcome: Outcome | None = None
+
+    def _join(self) -> Reader:
+        return self._ring.reader(self._order.group, self._order.link, kept=True)
+
+    def _place(self) -> Place:
+        return Place(self._reader.stream, self._reader.released, self._reader.taken)
+
+    def run(self, stop: Stop) -> Outcome:
+        """Serve the link until it is finished or `stop` is asked for; RingClosed when the run is aborted."""
+        self._do(protocol.Begin())
+        while self.outcome is None:
+            if stop.take():
+                self._do(Leave())
+            self._receive()
+            self._move()
+            self._do(Tick())
+            self._report()
+        self._context.destroy(linger=_FAREWELL_MS)
+        return self.outcome
+
+    def _move(self) -> None:
+        """Take events, or wait for whatever comes first."""
+        session = self._session
+        wanted = session.wanted
+        if session.asks_for_end:
+            self._look_for_end()
+        if not wanted:
+            self._wait(session.deadline(time.monotonic()))
+            return
+        batch = self._reader.take(wanted, _LOOK_S)
+        if batch is None:
+            self._look_for_end()
+            self._wait(time.monotonic() + _LOOK_S)
+        elif len(batch.events):
+            self._do(protocol.Taken(len(batch.events)))
+
+    def _look_for_end(self) -> None:
+        if self._reader.is_at_end():
+            self._do(protocol.SourceEnded())
+
+    def _wait(self, until: float) -> None:
+        if self._socket is not None and self.outcome is None:
+            self._socket.poll(milliseconds(until))
+
+    def _receive(self) -> None:
+        while self.outcome is None and self._socket is not None and has_input(self._socket):
+            frames = self._socket.recv_multipart(copy=False)
+            try:
+                self._do(protocol.Heard(decode(frames[0].bytes)))
+            except MessageError as error:
+                self._do(Garbled(str(error)))
+
+    def _do(self, event: protocol.Event) -> None:
+        for effect in self._session.handle(event, time.monotonic()):
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: protocol.Effect) -> None:
+        match effect:
+            case protocol.Connect():
+                self._connect()
+            case Transmit(message):
+                if self._socket is not None:
+                    self._socket.send(encode(message))
+            case protocol.TransmitBatch(nonce, first, count):
+                self._send_batch(nonce, first, count)
+            case protocol.Release(count):
+                self._reader.release(count)
+            case protocol.Resign():
+                self._reports.record(effect)
+                self._reader.resign()
+            case protocol.Join():
+                self._reader = self._join()
+                self._do(protocol.Joined(self._place()))
+            case protocol.Doubled() | Gap() | Say():
+                self._reports.record(effect)
+            case Finish(outcome, _):
+                self.outcome = outcome
+                if outcome is Outcome.DONE or outcome is Outcome.UNCONFIRMED:
+                    self._reader.close()
+                else:
+                    self._reader.abandon()
+                self._reports.record(effect)
+            case _:
+                assert_never(effect)
+
+    def _connect(self) -> None:
+        if self._socket is not None:
+            self._socket.close(linger=0)
+        self._socket = make_socket(self._context, zmq.DEALER, self._order)
+        self._socket.maxmsgsize = largest_frame(self._order, self._ring.dtype.itemsize)
+        self._socket.connect(self._order.endpoint)
+
+    def _send_batch(self, nonce: int, first: int, count: int) -> None:
+        """Send events from where they lie: their slots cannot change before they are released."""
+        socket, codec = self._socket, self._order.codec
+        if socket is None:
+            return
+        batch = self._reader.again(first, count)
+        sequence = self._reader.sequence_of(first + count - 1)
+        events = batch.events.view(np.uint8).data
+        metadata = b"".join((batch.counter.data, batch.timestamp.data, batch.deadtime.data))
+        socket.send(encode(Batch(nonce, first, count, sequence, codec)), zmq.SNDMORE)
+        socket.send(events if codec == "none" else pack(codec, events), zmq.SNDMORE, copy=False)
+        socket.send(metadata)
+
+    def _report(self) -> None:
+        session, figures = self._session, self._session.figures
+        self._reports.figures(
+            time.monotonic(),
+            figures.acknowledged,
+            self._ring.dtype.itemsize,
+            lambda: {
+                "state": session.state.value,
+                "unacknowledged": session.unacknowledged,
+                "reconnects": figures.reconnects,
+                "redelivered": figures.resent,
+                "given_back": figures.given_back,
+                "doubled": figures.doubled,
+                "round_trip_s": figures.round_trip_s,
+                "garbage": figures.garbage,
+            },
+        )
+
+
+def serve(order: LinkOrder, reports: Reports, stop: Stop) -> Outcome:
+    """Serve the sending end until its outcome is known."""
+    place = Ring.attach(order.segment).place(order.link, order.group)
+    if place is not None and place.is_finished:
+        reports.send("finish", outcome=Outcome.DONE.value, reason="the stream was complete before this start")
+        return Outcome.DONE
+    return LinkSender(order, reports).run(stop)
+
+
+if __name__ == "__main__":
+    sys.exit(run_end(serve))

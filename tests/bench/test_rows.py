@@ -1,0 +1,66 @@
+"""Every row can be measured and says what it is; how fast anything is, is not asserted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mimodaq.client.bench import FAMILIES, measure
+from mimodaq.client.bench._peers import Peers
+
+ROWS = {
+    "ring": [
+        "ring.event.24B",
+        "ring.batch.24B",
+        "ring.event.24B.mimocorb",
+        "ring.event.24B.mimocorb2",
+        "ring.wave.68kB",
+        "ring.wave.68kB.2readers",
+        "ring.wave.68kB.observer",
+        "ring.wave.68kB.mimocorb",
+        "ring.wave.68kB.mimocorb2",
+        "ring.latency.median",
+        "ring.latency.p99",
+    ],
+    "write": ["write.parquet.68kB", "write.parquet.64B", "write.csv.64B"],
+    "run": [
+        "run.spectrum.project",
+        "run.spectrum.built-in",
+        "run.lifetime.project",
+        "run.lifetime.built-in",
+        "run.idle.cpu",
+    ],
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_row_of_a_family_is_measured(family: str, no_peers: Peers) -> None:
+    rows = [json.loads(json.dumps(row.as_json())) for row in measure(family, quick=True, peers=no_peers)]
+
+    assert [row["name"] for row in rows] == ROWS[family]
+    for row in rows:
+        assert row["value"] >= 0
+        assert row["min"] <= row["value"] <= row["max"]
+        assert row["unit"] in {"ev/s", "µs", "%"}
+        assert row["work"]
+        check_limit(row)
+
+
+def check_limit(row: dict[str, Any]) -> None:
+    limit = row["limit"]
+    if limit["name"].startswith("mimoCoRB"):
+        assert limit["missing"] == "not installed: make peers"
+        assert limit["value"] is None
+        assert row["ratio"] is None
+        assert row["goal"]["met"] is None
+    else:
+        assert limit["value"] > 0
+        assert row["ratio"] == pytest.approx(row["value"] / limit["value"])
+        assert row["goal"]["met"] in {True, False}
+
+
+def test_an_unknown_family_is_refused(no_peers: Peers) -> None:
+    with pytest.raises(ValueError, match="no benchmark 'rings'; there are ring, write, run and all"):
+        list(measure("rings", quick=True, peers=no_peers))

@@ -1,0 +1,76 @@
+"""`mimodaq recover` after a run whose processes were all killed."""
+
+import json
+
+import pytest
+
+from client.command import children_of, column, kill, wait_for_end
+from mimodaq.ring import left_overs
+
+
+@pytest.fixture
+def killed(project):
+    """A run directory whose every process was killed while events were in the buffers."""
+    project.functions("def gated(event):\n    if event['x'][0] >= 40:\n        tell('held')\n        until('never')\n")
+    project.setup(
+        "numbers > RB_1",
+        "to_parquet < RB_1 {filename: raw}",
+        "to_csv < RB_1 {filename: out}",
+        "gated < RB_1",
+        slots=64,
+    )
+    with project.started("--output", "run") as run:
+        project.file("held")
+        children = children_of(run.process.pid)
+        for victim in (run.process.pid, *children):
+            kill(victim)
+        run.process.wait()
+        wait_for_end(*children)
+    return project.folder / "run"
+
+
+def test_a_killed_run_is_recovered(project, killed):
+    import pyarrow.parquet as pq
+
+    assert json.loads((killed / "run.json").read_text())["verdict"] is None
+    done = project("recover", "run")
+    assert "raw-0000.parquet: recovered, " in done.stdout
+    events = pq.read_table(killed / "raw")["counter"].to_pylist()
+    assert events == list(range(len(events)))
+    assert len(events) >= 40
+    csv = column(killed / "out.csv", "counter")
+    assert csv == list(range(len(csv)))
+    assert left_overs() == []
+    record = json.loads((killed / "run.json").read_text())
+    assert (record["verdict"], record["reasons"]) == ("interrupted", ["the run was killed; its files were recovered"])
+    again = project("recover", "run", "--json")
+    assert json.loads(again.stdout) == {"files": [], "complete": True}
+
+
+def test_a_run_that_goes_on_is_left_alone(project):
+    project.setup("slow_numbers > RB_1", "to_csv < RB_1")
+    with project.started("--output", "run") as run:
+        project.file("flowing")
+        done = project("recover", "run", expect=2)
+        assert done.stderr == "run: this run is still going on\n"
+        run.send(2)
+        assert run.result()["verdict"] == "good"
+
+
+def test_a_good_run_needs_no_recovery(project):
+    project.setup("numbers > RB_1 {n: 10}", "to_csv < RB_1 {filename: out}")
+    project.run("--output", "run")
+    before = (project.folder / "run/run.json").read_bytes()
+    assert project("recover", "run").stdout == "run: nothing to recover\n"
+    assert (project.folder / "run/run.json").read_bytes() == before
+
+
+def test_a_path_that_does_not_exist_is_refused(project):
+    done = project("recover", "nowhere", "--json", expect=2)
+    assert "nowhere" in json.loads(done.stdout)["error"]
+
+
+def test_a_damaged_record_is_named(project):
+    project.write("run/run.json", "{")
+    done = project("recover", "run", expect=2)
+    assert done.stderr.startswith("run/run.json cannot be read (")
