@@ -96,6 +96,11 @@ class WorkerPlan:
         """Whether it is to leave when the run is stopped; all others leave when their input has ended."""
         return self.is_source and not self.is_fed
 
+    @property
+    def is_dispensable(self) -> bool:
+        """Whether nothing is missing without it once the run stops."""
+        return self.leaves_when_told or self.is_observer
+
 
 # -- events ------------------------------------------------------------------------------------------------
 
@@ -371,10 +376,11 @@ class Run:
         give_up: list[Effect] = [GiveUp(plan.id)]
         if worker.pushed:
             text = f"{plan.id} had to be stopped by force"
-            return give_up + self._fail(worker, text, Verdict.INCOMPLETE, now)
+            verdict = Verdict.TAINTED if plan.is_observer else Verdict.INCOMPLETE
+            return give_up + self._fail(worker, text, verdict, now)
         if self.state is State.STARTING and was is WorkerState.STARTING and not worker.restarts:
             return give_up + self._fail(worker, f"{plan.id} could not start: {event.reason}", Verdict.INTERRUPTED, now)
-        if self.state is State.STOPPING and plan.leaves_when_told:  # it was told to go, nothing is missing
+        if self.state is State.STOPPING and plan.is_dispensable:
             text = f"{plan.id} failed when it was told to stop: {event.reason}"
             return give_up + self._fail(worker, text, Verdict.TAINTED, now)
         worker.deaths += 1
@@ -411,8 +417,8 @@ class Run:
     def _drain_if_sources_finished(self, now: float) -> list[Effect]:
         sources = [w for w in self._workers.values() if w.plan.is_source]
         if self.state in (State.RUNNING, State.PAUSED) and all(w.state in _GONE for w in sources):
-            self._enter_stopping("sources finished", now)
-            return [Say("info", "sources finished: working off what is in the buffers")]
+            dead = self._enter_stopping("sources finished", now)
+            return [*dead, Say("info", "sources finished: working off what is in the buffers")]
         return []
 
     def _finish_if_done(self) -> list[Effect]:
@@ -454,8 +460,7 @@ class Run:
         return [ResumeSources(), Say("info", f"resumed: {reason}")]
 
     def _stop(self, reason: str, now: float) -> list[Effect]:
-        self._enter_stopping(reason, now)
-        dead = self._let_rest(w for w in self._workers.values() if w.plan.leaves_when_told)
+        dead = self._enter_stopping(reason, now)
         return [EndSources(), *dead, Say("info", f"stopping: {reason}")]
 
     def _abort(self, reason: str, now: float) -> list[Effect]:
@@ -476,11 +481,12 @@ class Run:
                 effects.append(GiveUp(worker.plan.id))
         return effects
 
-    def _enter_stopping(self, reason: str, now: float) -> None:
+    def _enter_stopping(self, reason: str, now: float) -> list[Effect]:
         self._stop_clock(now)
         self.state = State.STOPPING
         self.end_reason = self.end_reason or reason
         self._phase = self._moved = now
+        return self._let_rest(w for w in self._workers.values() if w.plan.is_dispensable)
 
     def _stop_clock(self, now: float) -> None:
         self._ran_s = self.running_s(now)
@@ -497,8 +503,12 @@ class Run:
             effects += self._stop(f"{self.duration_s:g} s are over", now)
         elif self.state is State.STOPPING:
             effects += self._push_sources(now)
+            present = [w for w in self._workers.values() if w.state in _LIVE | {WorkerState.RESTARTING}]
             patience = CLOSE_S if drained else self.stuck_s
-            if now - max(self._moved, self._phase) >= patience:
+            silent = now - max(self._moved, self._phase)
+            if all(w.plan.is_observer for w in present):
+                effects += self._push(present, 2) if silent >= self.stuck_s else []
+            elif silent >= patience:
                 self.judge(Verdict.INCOMPLETE, "the buffers could not be worked off")
                 effects += self._abort(f"nothing has moved for {patience:g} s", now)
         elif self.state is State.ABORTING and now - self._phase >= ABORT_S:
