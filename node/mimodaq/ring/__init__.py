@@ -16,7 +16,7 @@ from mimodaq.ring._errors import (
 from mimodaq.ring._observer import Observed, Observer
 from mimodaq.ring._reader import Reader
 from mimodaq.ring._ring import GroupStatus, Place, Ring, RingStatus, WriterStatus
-from mimodaq.ring._segment import left_overs, segment_name
+from mimodaq.ring._segment import left_overs, remove_left_overs, segment_name
 from mimodaq.ring._writer import Writer
 
 __all__ = [
@@ -41,5 +41,6 @@ __all__ = [
     "Writer",
     "WriterStatus",
     "left_overs",
+    "remove_left_overs",
     "segment_name",
 ]

@@ -188,7 +188,7 @@ class Client:
             if outcome.is_batch_open and looks <= _PATIENCE:
                 pause = LINGER_S
                 if looks == _PATIENCE:
-                    locked(core, core.call_to_lock, self._peer)
+                    locked(core, self._call_peers)
                 looks += 1
             now = time.monotonic()
             if give_up is not None:
@@ -206,7 +206,15 @@ class Client:
     def _sleep(self) -> Wait:
         """Say that this client waits; called with the lock held."""
         self._words[self._row + lay.WAITING] = 1
-        return Wait(self._core.futex_value(self._waits_for_data), self._core.is_batch_open(self._peer))
+        return Wait(self._core.futex_value(self._waits_for_data), self._is_batch_open())
+
+    def _is_batch_open(self) -> bool:
+        """Whether those this client waits for may go on without the lock."""
+        return self._core.is_batch_open(self._peer)
+
+    def _call_peers(self) -> None:
+        """Ask those this client waits for to come to the lock."""
+        self._core.call_to_lock(self._peer)
 
 
 def _leave_all_to_parent() -> None:

@@ -227,10 +227,18 @@ class Core:
         self.wake_readers(everybody=True)
         self.wake_writers()
 
-    def call_to_lock(self, role: int) -> None:
-        """Ask all clients of a role to come to the lock at their next event."""
+    def call_to_lock(self, role: int, group: int | None = None) -> None:
+        """Ask all clients of a role (and of a reader group) to come to the lock at their next event."""
         for index in self.clients(role):
-            self.words[self.client(index) + lay.ATTENTION] = 1
+            row = self.client(index)
+            if group is None or self.words[row + lay.GROUP] == group:
+                self.words[row + lay.ATTENTION] = 1
+
+    def is_group_prefetched(self, group: int) -> bool:
+        """Whether a member of the group keeps events that it has not begun with."""
+        w = self.words
+        rows = [self.client(index) for index in self.clients(lay.READER)]
+        return any(w[row + lay.GROUP] == group and w[row + lay.TAKEN] > w[row + lay.HANDED] for row in rows)
 
     # -- writers --------------------------------------------------------------------------------------------
 

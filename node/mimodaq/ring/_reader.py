@@ -273,6 +273,14 @@ class Reader(Client):
             return _END
         return self._sleep()
 
+    def _is_batch_open(self) -> bool:
+        """Whether a writer may go on without the lock, or a sister keeps events that this reader could have."""
+        return super()._is_batch_open() or self._core.is_group_prefetched(self._words[self._row + lay.GROUP])
+
+    def _call_peers(self) -> None:
+        super()._call_peers()
+        self._core.call_to_lock(lay.READER, self._words[self._row + lay.GROUP])
+
     def _is_group_finished(self, group: int) -> bool:
         """Whether nothing can come back to this reader: it holds events itself, or no other member does."""
         core, w = self._core, self._words

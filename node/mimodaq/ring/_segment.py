@@ -86,13 +86,23 @@ def publish(name: str, fd: int) -> None:
             # a directory descriptor makes Python call linkat(AT_SYMLINK_FOLLOW), see open(2) on O_TMPFILE
             os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
         except FileExistsError:
-            remove_left_over(path)
+            _remove_left_over(path)
         else:
             return
     raise SegmentInUse(f"ring {name}: another process makes a ring of this name at this moment")
 
 
-def remove_left_over(path: Path) -> None:
+def remove_left_overs() -> list[Path]:
+    """Remove the segments of this user that no living process made or uses; returns them."""
+    removed = []
+    for path in left_overs():
+        with suppress(SegmentError):  # in use again, or replaced by somebody else, since it was looked at
+            _remove_left_over(path)
+            removed.append(path)
+    return removed
+
+
+def _remove_left_over(path: Path) -> None:
     """Remove a segment that no living process made or uses.
 
     Raises SegmentInUse when there is one, SegmentError when the file is no segment of ours.

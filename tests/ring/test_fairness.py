@@ -1,0 +1,55 @@
+"""A member that has taken several events and then turns slow gives the rest to an idle sister."""
+
+import os
+import queue
+import threading
+
+import numpy as np
+import pytest
+
+from mimodaq.ring import Ring, segment_name
+
+EVENTS = 4000
+EVENT = np.dtype([("number", "<i8", (1,))])
+
+
+@pytest.fixture
+def ring():
+    made = Ring.create(segment_name("fair", partition=f"fairness-{os.getpid()}"), EVENT, 4096, groups=["filter"], expected_writers=1)
+    yield made
+    made.unlink()
+
+
+def number(event):
+    return int(event["number"][0])
+
+
+def test_events_a_slow_member_has_not_begun_with_go_to_its_idle_sister(ring):
+    with ring.writer() as writer:
+        for i in range(EVENTS):
+            writer.put({"number": i})
+    slow = ring.reader("filter", "slow")
+    seen = [number(slow.get())]
+    while len(slow._run) - slow._next < 2:  # while it is fast it is handed more than one at a time
+        seen.append(number(slow.get()))
+    given: queue.Queue[int | None] = queue.Queue()
+
+    def work_off():
+        with ring.reader("filter", "sister") as sister:
+            while (event := sister.get()) is not None:
+                given.put(number(event))
+        given.put(None)
+
+    thread = threading.Thread(target=work_off)
+    thread.start()
+    got = [given.get(timeout=60) for _ in range(EVENTS - len(seen) - len(slow._run) + slow._next)]
+    while not slow._words[slow._attention]:
+        ring.status()  # the sister asks as soon as it has found nothing for itself
+    seen.append(number(slow.get()))
+    got.append(given.get(timeout=60))  # while the slow one still has its event in hand
+    slow.close()
+    while (last := given.get(timeout=60)) is not None:
+        got.append(last)
+    thread.join()
+    assert sorted(set(seen + got)) == list(range(EVENTS))
+    ring.verify()
