@@ -35,7 +35,7 @@ check: $(READY) ## lint, types, import contracts, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md docs node broker client config tests
+	$(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md docs node broker client config # tests hold misspelled setups on purpose
 	@git ls-files | grep -q '^[a-z]*/mimodaq/__init__.py$$' && { echo "no mimodaq/__init__.py: it would hide the other folders"; exit 1; } || true
 
 bench: $(READY) ## every benchmark, as JSON

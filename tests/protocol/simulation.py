@@ -36,6 +36,7 @@ from mimodaq.protocol.run import (
 
 STEP_S = 0.05
 SLOTS = 4
+OBSERVER = WorkerId("-1", 0)
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ class World:
             for i, stage in enumerate(self.stages)
             for p in range(stage.processes)
         ]
+        plans.append(WorkerPlan(OBSERVER, False, restarts[-1], is_observer=True))
         self.run = Run(plans, duration_s, stuck_s)
         self.alive: dict[WorkerId, Process] = {}
         self.launched = {plan.id: 0 for plan in plans}
@@ -176,6 +178,8 @@ class World:
         if self.is_closed:
             self._end(worker, None)
             return None
+        if index < 0:
+            return self._look(process)
         return self._make(worker, process) if index == 0 else self._work(worker, process, index)
 
     def _meet_fate(self, worker: WorkerId, process: Process) -> None:
@@ -183,7 +187,6 @@ class World:
             return
         if process.life.fate == "returns" and not self._input_ended(worker):
             self.has_failed = True
-            self.stages[int(worker.function)].closed.add(worker.process)
             self._end(worker, None, is_early=True)
         elif process.life.fate == "returns":
             self._end(worker, None)
@@ -193,7 +196,7 @@ class World:
 
     def _input_ended(self, worker: WorkerId) -> bool:
         index = int(worker.function)
-        return index == 0 or (self.stages[index - 1].has_ended and not self.stages[index - 1].pending)
+        return index <= 0 or (self.stages[index - 1].has_ended and not self.stages[index - 1].pending)
 
     def _make(self, worker: WorkerId, process: Process) -> str | None:
         if (self.is_ending and process.life.listens == "to a word") or self.left_to_make == 0:
@@ -206,6 +209,11 @@ class World:
                 self.left_to_make -= 1
             return worker.function
         return None
+
+    def _look(self, process: Process) -> None:
+        process.done += 1
+        if self.stages[0].has_ended:
+            self._close(process)
 
     def _work(self, worker: WorkerId, process: Process, index: int) -> str | None:
         source, sink = self.stages[index - 1], self.stages[index]
@@ -232,7 +240,7 @@ class World:
         index = int(worker.function)
         if process.holds:
             self.stages[index - 1].pending += 1  # back to the group
-        if reason is None:
+        if reason is None and index >= 0:
             self.stages[index].closed.add(worker.process)
         self._tell(Exited(worker, reason, **how))
 
@@ -266,7 +274,8 @@ class World:
                 assert worker not in self.given_up
                 assert worker not in self.alive
                 self.given_up.add(worker)
-                self.stages[int(worker.function)].closed.add(worker.process)
+                if worker != OBSERVER:
+                    self.stages[int(worker.function)].closed.add(worker.process)
             case PauseSources():
                 assert not self.is_paused
                 self.is_paused = True

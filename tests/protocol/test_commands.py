@@ -22,8 +22,9 @@ from mimodaq.protocol.run import (
     State,
     Tick,
     Verdict,
+    WorkerPlan,
 )
-from protocol.story import CHAIN, FILTER, SINK, SOURCE, Story, acts, running, said
+from protocol.story import CHAIN, FILTER, SHOW, SINK, SOURCE, Story, acts, running, said
 
 
 def in_state(state: State) -> Story:
@@ -233,6 +234,17 @@ def test_a_worker_may_take_its_time_to_close_its_files():
     story.leaves(FILTER)
     assert acts(story.tick(CLOSE_S - 1.0, drained=True)) == []
     assert acts(story.tick(1.0, drained=True)) == [CloseBuffers()]
+
+
+def test_an_observer_that_does_not_leave_is_killed_when_all_others_have_gone():
+    story = running(*CHAIN, WorkerPlan(SHOW, is_source=False, restart=True, is_observer=True), stuck_s=20.0)
+    story.leaves(SOURCE)
+    story.leaves(FILTER)
+    story.leaves(SINK, after=10.0)
+    assert acts(story.tick(9.9, drained=True)) == []
+    assert acts(story.tick(0.2, drained=True)) == [Kill(SHOW)]
+    assert acts(story.dies(SHOW, reason="killed by SIGKILL")) == [GiveUp(SHOW), Finish()]
+    assert (story.run.verdict, story.run.reasons) == (Verdict.TAINTED, ["show[0] had to be stopped by force"])
 
 
 def test_events_that_move_while_the_run_is_running_matter_to_nobody():

@@ -208,3 +208,13 @@ def test_reasons_are_in_order_and_the_worst_verdict_stays():
 def test_verdicts_are_ordered_from_best_to_worst():
     order = ["good", "tainted", "degraded", "incomplete", "interrupted", "aborted"]
     assert [verdict.value for verdict in Verdict] == order
+
+
+def test_an_observer_that_dies_while_the_run_stops_is_not_started_again():
+    story = running(*CHAIN, OBSERVER)
+    story.dies(SHOW)
+    assert acts(story.command("stop")) == [EndSources(), GiveUp(SHOW)]
+    story = running(*CHAIN, OBSERVER)
+    story.command("stop")
+    assert acts(story.dies(SHOW)) == [GiveUp(SHOW)]
+    assert story.run.verdict is Verdict.TAINTED

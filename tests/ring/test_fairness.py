@@ -15,7 +15,8 @@ EVENT = np.dtype([("number", "<i8", (1,))])
 
 @pytest.fixture
 def ring():
-    made = Ring.create(segment_name("fair", partition=f"fairness-{os.getpid()}"), EVENT, 4096, groups=["filter"], expected_writers=1)
+    segment = segment_name("fair", partition=f"fairness-{os.getpid()}")
+    made = Ring.create(segment, EVENT, 4096, groups=["filter"], expected_writers=1)
     yield made
     made.unlink()
 

@@ -263,6 +263,8 @@ class Worker:
         poll = select.poll()
         poll.register(life, select.POLLHUP | select.POLLERR)
         poll.poll()
+        if self._order.check_only:
+            os._exit(1)
         self._stopping = True
         for name, segment in self._order.segments.items():
             try:

@@ -20,21 +20,25 @@ _EVENT: Final = np.dtype([("sent", "<i8", (3,))])
 """24 bytes; the first number is the time of departure."""
 
 
-def _paced(send: Callable[[bytes], object], events: int) -> None:
-    """Send events at equal distances, each with its time of departure (ns, monotonic clock) in its first 8 bytes."""
-    stamped = np.zeros(3, "<i8")
+def _paced(send: Callable[[], None], events: int) -> None:
+    """Send events at equal distances."""
     begin = time.monotonic()
     for i in range(events):
         time.sleep(max(0.0, begin + i / RATE_HZ - time.monotonic()))
-        stamped[0] = time.monotonic_ns()
-        send(stamped.tobytes())
+        send()
 
 
 def ring_delays(events: int) -> list[float]:
-    """Delays in µs from just before `put` to just after `get` in another process."""
+    """Delays in µs from just before `commit` to just after `get` in another process."""
     with ring_of(_EVENT, 1024) as ring, Child("latency_reader", segment=ring.segment, group=GROUP) as reader:
         writer = ring.writer()
-        _paced(writer.put, events)
+
+        def send() -> None:
+            slot = writer.slot()
+            slot["sent"][0] = time.monotonic_ns()
+            writer.commit()
+
+        _paced(send, events)
         writer.close()
         found: list[float] = reader.result()["delays_us"]
     if len(found) != events:
@@ -43,7 +47,7 @@ def ring_delays(events: int) -> list[float]:
 
 
 def message_delays(events: int) -> list[float]:
-    """The same for messages over a ZeroMQ PUSH/PULL pair on ipc."""
+    """The same for messages over a ZeroMQ PUSH/PULL pair on ipc, from just before `send` to just after `recv`."""
     import zmq
 
     with tempfile.TemporaryDirectory(prefix="mimodaq-bench-") as folder:
@@ -54,7 +58,13 @@ def message_delays(events: int) -> list[float]:
             context.socket(zmq.PUSH) as socket,
         ):
             socket.connect(address)
-            _paced(socket.send, events)
+            message = np.zeros(1, _EVENT)
+
+            def send() -> None:
+                message["sent"][0, 0] = time.monotonic_ns()
+                socket.send(message.tobytes())
+
+            _paced(send, events)
             found: list[float] = receiver.result()["delays_us"]
     return found
 
