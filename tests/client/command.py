@@ -73,6 +73,16 @@ def slow_numbers(*, n: int = 0, pause: float = 0.002):
 
 def keep(event):
     return True
+
+
+def save(io):
+    """The smallest sink that writes a file, out.csv."""
+    path = io.run_dir / "out.csv"
+    io.files(path)
+    with path.open("w") as file:
+        file.write("counter,x\\n")
+        while (event := io.reader.get()) is not None:
+            file.write(f"{io.reader.counter},{float(event['x'][0])}\\n")
 '''
 
 

@@ -11,8 +11,8 @@ from client.command import column, is_in_single_key_mode, log, record, wait_unti
 
 @pytest.fixture
 def chain(project):
-    """An endless source, two filters, a file."""
-    project.setup("slow_numbers > RB_1", "keep x2 < RB_1 > RB_2", "to_csv < RB_2 {filename: out}")
+    """An endless source and a file."""
+    project.setup("slow_numbers > RB_1", "save < RB_1")
     return project
 
 
@@ -117,16 +117,16 @@ def test_r_without_a_p_before(chain):
 
 def test_runtime_limit_while_paused(chain):
     """Ancestor: fires, the pause counts."""
-    with chain.started("--duration", "2 s", terminal=True) as run:
+    with chain.started("--duration", "1.5 s", terminal=True) as run:
         run.hears("running")
         run.press("p")
         run.hears("paused:")
-        run.hears("paused   0:00:0", times=4)  # a line a second
+        run.hears("paused   0:00:0", times=3)  # a line a second
         assert "stopping" not in run.said
         run.press("r")
         result = run.result()
-    assert record(result)["end_reason"] == "2 s are over"
-    assert result["buffers"]["RB_1"]["paused_s"] > 2
+    assert record(result)["end_reason"] == "1.5 s are over"
+    assert result["buffers"]["RB_1"]["paused_s"] > 1.5
 
 
 def test_the_terminal_is_as_before_when_the_run_has_ended(chain):
@@ -172,7 +172,7 @@ def test_no_display(project):
 
 def test_gui_control_false(chain):
     """Ancestor: keys, limits and exhausted sources raise AttributeError."""
-    chain.setup("slow_numbers > RB_1", "keep < RB_1 > RB_2", "to_csv < RB_2 {filename: out}", more="GUI_control: false")
+    chain.setup("slow_numbers > RB_1", "save < RB_1", more="GUI_control: false")
     with chain.started("--events", "100", terminal=True) as run:
         run.hears("running")
         run.press("p")
@@ -250,7 +250,7 @@ def test_json_is_all_there_is_on_stdout(chain):
 
 def test_the_summary_tells_people_the_same(chain):
     done = chain("run", "--events", "50")
-    for text in ("GOOD", "(50 events are taken)", "RB_1", "Fkt_3 (to_csv): 50 done", "ledger balances", "out.csv"):
+    for text in ("GOOD", "(50 events are taken)", "RB_1", "Fkt_2 (save): 50 done", "ledger balances", "out.csv"):
         assert text in done.stdout
     (run_dir,) = (chain.folder / "target").glob("2*")
     assert "running" in log({"run_dir": run_dir})

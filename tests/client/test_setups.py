@@ -9,7 +9,7 @@ import pytest
 from client.command import MIMODAQ, column
 
 GOOD = ("numbers > RB_1 {n: 30}", "keep < RB_1 > RB_2", "to_csv < RB_2 {filename: out}")
-LINE = {"RB_1": 2, "Fkt_1": 5, "Fkt_2": 6, "Fkt_3": 7}
+SMALL = ("numbers > RB_1 {n: 30}", "save < RB_1")
 
 
 def refused(project, command, *arguments):
@@ -85,7 +85,7 @@ def test_run_refuses_what_check_refuses_and_leaves_nothing_behind(project):
     assert json.loads(done.stdout)["error"].splitlines() == problems
     assert done.stderr.splitlines()[-2:] == problems
     assert not (project.folder / "out").exists()
-    project.setup(*GOOD)
+    project.setup(*SMALL)
     assert project.run("--output", "out")["verdict"] == "good"
 
 
@@ -110,7 +110,7 @@ def test_a_module_that_fails_on_import_is_a_problem_of_its_function(project):
 
 def test_setup_file_given_with_a_path(project):
     """Ancestor: FileNotFoundError. Everything in it is relative to its own directory."""
-    project.setup(*GOOD)
+    project.setup(*SMALL)
     other = project.folder / "elsewhere"
     other.mkdir()
     result = project.run("../setup.yaml", cwd=other)
@@ -119,28 +119,28 @@ def test_setup_file_given_with_a_path(project):
 
 
 def test_a_directory_stands_for_its_one_setup(project):
-    project.setup(*GOOD, name="demo_setup.yaml")
+    project.setup(*SMALL, name="demo_setup.yaml")
     assert "/target/demo_2" in project.run(".")["run_dir"]
-    project.setup(*GOOD, name="other_setup.yaml")
+    project.setup(*SMALL, name="other_setup.yaml")
     said, _ = refused(project, "check", ".")
     assert said == [". is a directory: name one of its setup files (*setup.yaml: demo_setup.yaml, other_setup.yaml)"]
 
 
 def test_setup_without_fkt_main_config_file_or_without_general(project):
     """Ancestor: TypeError or KeyError, and the program does not exit."""
-    project.setup(*GOOD, more="  - Fkt_main: {num_process: 1}")
+    project.setup(*SMALL, more="  - Fkt_main: {num_process: 1}")
     text = (project.folder / "setup.yaml").read_text()
     project.write("setup.yaml", text.replace("{num_process: 1}\n", "{config_file: common.yaml}\n"))
     project.write("common.yaml", "numbers: {n: 12}\n")
-    project.setup("numbers > RB_1", *GOOD[1:], more="  - Fkt_main: {config_file: common.yaml}")
+    project.setup("numbers > RB_1", *SMALL[1:], more="  - Fkt_main: {config_file: common.yaml}")
     assert project.run()["buffers"]["RB_1"]["events"] == 12
-    project.setup(*GOOD)
+    project.setup(*SMALL)
     assert project.run()["buffers"]["RB_1"]["events"] == 30
 
 
 def test_two_runs_in_the_same_minute(project):
     """Ancestor: second overwrites the first (50 rows -> 20 rows)."""
-    project.setup("numbers > RB_1", *GOOD[1:])
+    project.setup("numbers > RB_1", *SMALL[1:])
     results = [project.run("--events", str(n)) for n in (50, 20, 10)]
     assert [len(column(f"{r['run_dir']}/out.csv")) for r in results] == [50, 20, 10]
     assert [r["run"] for r in results] == [1, 2, 3]
@@ -148,7 +148,7 @@ def test_two_runs_in_the_same_minute(project):
 
 
 def test_two_runs_at_the_same_time_do_not_disturb_each_other(project):
-    project.setup("slow_numbers > RB_1 {n: 200}", *GOOD[1:])
+    project.setup("slow_numbers > RB_1 {n: 200}", *SMALL[1:])
     with project.started() as first, project.started() as second:
         results = [first.result(), second.result()]
     assert {r["run"] for r in results} == {1, 2}
@@ -158,7 +158,7 @@ def test_two_runs_at_the_same_time_do_not_disturb_each_other(project):
 
 @pytest.mark.parametrize("place", ["/dev/null/out", "/proc/out"])
 def test_an_output_directory_that_cannot_be_written_is_refused(project, place):
-    project.setup(*GOOD)
+    project.setup(*SMALL)
     for arguments in (["--output", place], ["--set", f"output_directory={place}"]):
         said, _ = refused(project, "run", *arguments)
         assert said[-1].startswith(f"preparing the run directory, {place}")
@@ -210,7 +210,7 @@ def test_examples_are_listed(project):
 
 
 def test_wrong_usage_is_exit_code_2(project):
-    project.setup(*GOOD)
+    project.setup(*SMALL)
     usages = ["run --events 0", "run --evnts 5", "rnu", "run no.yaml", "run --duration x"]
     for arguments in map(str.split, usages):
         assert "Traceback" not in project(*arguments, expect=2).stderr

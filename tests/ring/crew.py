@@ -261,8 +261,3 @@ class Crew:
         """All events of which nobody knows whether they were committed."""
         ranges = [(source, span) for source, role in enumerate(self.roles) for span in role.doubtful]
         return np.concatenate([source << 40 | np.arange(*span, dtype="i8") for source, span in ranges])
-
-
-def is_in_order(entries: np.ndarray) -> bool:
-    """Whether the events of each source stand in the order of their numbers."""
-    return all((np.diff(entries[entries >> 40 == source]) > 0).all() for source in np.unique(entries >> 40))

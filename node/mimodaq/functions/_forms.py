@@ -20,8 +20,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mimodaq.config import QuantityError, parse_quantity
-
 _MIMOCORB: Final = "config_dict"
 _SHARED: Final = frozenset({"directory_prefix"})
 _UNITS: Final = frozenset(
@@ -182,6 +180,8 @@ def _misfit(parameter: inspect.Parameter, hint: Any, value: Any) -> str | None:
     if not kinds <= plain or type(value) in kinds or (type(value) is int and float in kinds):
         return None
     if isinstance(value, str) and float in kinds:
+        from mimodaq.config import QuantityError, parse_quantity  # only then: workers shall start quickly
+
         unit = _unit_of(parameter.name)
         try:
             parse_quantity(value, unit)
@@ -208,6 +208,8 @@ def _unit_of(option: str) -> str:
 def _convert(option: str, hint: Any, value: Any) -> Any:
     kinds = _kinds(hint)
     if isinstance(value, str) and float in kinds and str not in kinds:
+        from mimodaq.config import parse_quantity
+
         return parse_quantity(value, _unit_of(option))
     if type(value) is int and float in kinds and int not in kinds:
         return float(value)

@@ -96,9 +96,11 @@ class Worker:
 
     def _work(self) -> Outcome:
         from mimodaq.functions import Form, form_of
-        from mimodaq.mimocorb import install_alias
 
-        install_alias()
+        if self._order.module != "mimodaq.functions":  # user code may say `import mimocorb`
+            from mimodaq.mimocorb import install_alias
+
+            install_alias()
         function = self._load()
         if function is None:
             return Outcome.FATAL

@@ -20,6 +20,8 @@ class Effort:
     run_repeats: int
     run_seconds: float
     """Length of one repeat of a whole run or of a file."""
+    run_events: int
+    """Events of the smallest run of an experiment."""
     latency_events: int
     idle_s: float
     check_events: int
@@ -27,10 +29,17 @@ class Effort:
 
 
 FULL: Final = Effort(
-    repeats=5, seconds=1.0, run_repeats=3, run_seconds=4.0, latency_events=1000, idle_s=10.0, check_events=1000
+    repeats=5,
+    seconds=1.0,
+    run_repeats=3,
+    run_seconds=4.0,
+    run_events=500,
+    latency_events=1000,
+    idle_s=10.0,
+    check_events=1000,
 )
 QUICK: Final = Effort(
-    repeats=1, seconds=0.0, run_repeats=1, run_seconds=0.0, latency_events=20, idle_s=0.3, check_events=0
+    repeats=1, seconds=0.0, run_repeats=1, run_seconds=0.0, run_events=50, latency_events=20, idle_s=0.3, check_events=0
 )
 """Only to see that everything runs; the figures mean nothing."""
 

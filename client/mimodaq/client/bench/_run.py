@@ -17,7 +17,6 @@ from mimodaq.client.bench._results import BenchError, Goal, Row
 from mimodaq.client.bench._runs import carry_out
 
 PROJECTS: Final = ("spectrum", "lifetime")
-_FIRST: Final = 50
 _FUNCTIONS: Final = {"project": "the project's own functions", "built-in": "built-in functions"}
 _WORK: Final = "whole run, 2 filter processes, simulated events without delay"
 
@@ -106,7 +105,7 @@ def _experiment(name: str, effort: Effort, peers: Peers) -> Iterator[Row]:
             return runner(find_project(folder, name), Path(work), events, None).rate
 
     found = alternate(
-        {who: Sized(partial(rate, runner), _FIRST, effort.run_seconds) for who, runner in runners.items()},
+        {who: Sized(partial(rate, runner), effort.run_events, effort.run_seconds) for who, runner in runners.items()},
         effort.run_repeats,
     )
     able = {who: runner for who, runner in runners.items() if found[who].values}
