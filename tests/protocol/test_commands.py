@@ -189,8 +189,8 @@ def test_a_source_that_does_not_leave_is_interrupted_then_killed():
     story.command("stop")
     assert acts(story.tick(INTERRUPT_S - 0.1)) == []
     assert acts(story.tick(0.1)) == [Interrupt(SOURCE)]
-    assert acts(story.tick(1.0)) == []
-    assert acts(story.tick(KILL_S - INTERRUPT_S - 1.0)) == [Kill(SOURCE)]
+    assert acts(story.tick(KILL_S - INTERRUPT_S - 0.1)) == []
+    assert acts(story.tick(0.2)) == [Kill(SOURCE)]
     assert acts(story.dies(SOURCE, reason="killed by SIGKILL")) == [GiveUp(SOURCE)]
     assert story.run.verdict is Verdict.INCOMPLETE
     assert story.run.reasons == ["source[0] had to be stopped by force"]

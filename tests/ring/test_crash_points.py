@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mimodaq.ring import Ring
+from mimodaq.ring import Ring, _core
 from mimodaq.ring import _layout as lay
 from mimodaq.ring._core import Core, locked
 from mimodaq.ring._process import Identity
 from ring.harness import NOW, declare_dead, drain, fill
-from ring.tracing import at_byte_code
+from ring.tracing import NEVER, Count, watched
 
 Change = Callable[[], object]
 
@@ -164,7 +164,8 @@ class Trial:
         self.change = change
         self._memory = bytes(self.core.mapping)
         self.before = state(self.core)
-        locked(self.core, change)
+        with watched(Count(NEVER, die, _core.__file__)):
+            locked(self.core, change)
         self.after = state(self.core)
         assert self.before != self.after
 
@@ -175,7 +176,7 @@ class Trial:
         """Carry out the change up to the n-th byte code; false if it ended before."""
         self.core.enter()
         try:
-            with at_byte_code(n, die):
+            with watched(Count(n, die, _core.__file__)):
                 self.change()
         except Death:
             return True
@@ -185,7 +186,7 @@ class Trial:
     def redo_dies_at(self, n: int) -> None:
         """Take the change up again, and die again."""
         try:
-            with at_byte_code(n, die):
+            with watched(Count(n, die, _core.__file__)):
                 self.core.redo()
         except Death:
             return
@@ -243,6 +244,8 @@ def test_a_place_given_up_by_a_process_that_dies_over_it_holds_no_events(
     new_ring: Callable[..., Ring], dead: Identity
 ) -> None:
     deaths = 0
+    with watched(Count(NEVER, die, _core.__file__)):
+        new_ring().reader("g", "kept", kept=True).resign()
     while True:
         ring = new_ring()
         put(ring, 3)
@@ -252,7 +255,7 @@ def test_a_place_given_up_by_a_process_that_dies_over_it_holds_no_events(
         ring.reap()
         ring._core.enter()
         try:
-            with at_byte_code(deaths, die):
+            with watched(Count(deaths, die, _core.__file__)):
                 ring._core.forfeit(holder._index)
         except Death:
             deaths += 1

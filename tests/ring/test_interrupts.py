@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from mimodaq.ring import Observer, Reader, Ring, Writer
 from mimodaq.ring._process import Identity
 from ring.harness import NOW, SMALL, declare_dead, drain, event_of, fill, numbers
-from ring.tracing import interrupt
+from ring.tracing import NEVER, Interrupts, watched
 
 FIRST = 14
 """Events put before the interrupt; the first few of them are released, the next in hand of the reader."""
@@ -152,17 +151,18 @@ OPERATIONS = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <_io.FileIO name=./proc")  # left open by the interrupt
+@pytest.mark.filterwarnings("ignore:Exception ignored in")  # files and generators that the interrupt left open
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_an_interrupt_at_any_moment(new_ring: Callable[..., Ring], dead: Identity, operation: str) -> None:
     scene = Scene(new_ring(slots=SLOTS, groups=["f", "g"], max_deliveries=2), dead)
+    with watched(Interrupts(NEVER)):
+        getattr(scene, operation)()
     moments = 0
     while True:
         scene.start_again()
-        act: Callable[[], Any] = getattr(scene, operation)
         try:
-            with interrupt(moments):
-                act()
+            with watched(Interrupts(moments)):
+                getattr(scene, operation)()
         except KeyboardInterrupt:
             moments += 1
         else:

@@ -13,7 +13,7 @@ import pytest
 from mimodaq.ring import Ring
 from ring.crew import Crew
 from ring.harness import SMALL, WAVE
-from ring.tracing import arm
+from ring.tracing import Count
 
 LOADS = {
     "small events, few slots": (SMALL, 6, ("put", "claim"), {"f": ("get", "take"), "g": ("get",)}),
@@ -52,7 +52,7 @@ def new_crew(request: pytest.FixtureRequest, new_ring: Callable[..., Ring]) -> I
 def set_trap(moments: random.Random) -> None:
     """Let this process, mostly, kill itself somewhere inside the ring."""
     if moments.random() < 0.7:
-        arm(int(10 ** moments.uniform(2.5, 5)), lambda: os.kill(os.getpid(), signal.SIGKILL))
+        Count(int(10 ** moments.uniform(2.5, 5)), lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
 
 
 def torture(crew: Crew, deaths: int, longest_s: float) -> None:

@@ -22,7 +22,7 @@ from typing import Final, assert_never
 
 READY_S: Final = 60.0
 """A worker must be ready this long after its launch (imports of user modules take their time)."""
-INTERRUPT_S: Final = 3.0
+INTERRUPT_S: Final = 1.0
 """A source that has not left this long after it was told to stop is interrupted in the user's code."""
 KILL_S: Final = 6.0
 """... and killed after this time."""
@@ -535,6 +535,6 @@ class Run:
             if worker.pushed < how:
                 worker.pushed = how
                 effects.append(Kill(worker.plan.id) if how == 2 else Interrupt(worker.plan.id))
-                verb = "killed" if how == 2 else "interrupted"
-                effects.append(Say("warning", f"{worker.plan.id} does not leave by itself and is {verb}"))
+                level, verb = ("warning", "killed") if how == 2 else ("info", "interrupted")
+                effects.append(Say(level, f"{worker.plan.id} does not leave by itself and is {verb}"))
         return effects

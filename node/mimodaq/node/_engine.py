@@ -20,7 +20,7 @@ from mimodaq.config import Problem, Setup, SetupErrors
 from mimodaq.node._check import check_functions, order_for
 from mimodaq.node._log import LOG, Entry, RunLog
 from mimodaq.node._order import Order, Outcome
-from mimodaq.node._plan import is_source, source_buffers, worker_plans
+from mimodaq.node._plan import source_buffers, worker_plans
 from mimodaq.node._quarantine import Quarantine
 from mimodaq.node._record import Books, versions, write_record
 from mimodaq.node._rings import Progress, make_ring, remove_left_overs
@@ -202,9 +202,6 @@ class Engine:
     def _end_sources(self) -> None:
         self._books.stop_asked = self._books.stop_asked or time.time()
         self._each_source_ring(Ring.end)
-        for worker in list(self._workers.running):
-            if is_source(self._setup.functions[worker.function]):
-                self._workers.signal(worker, signal.SIGTERM)
 
     def _each_source_ring(self, action: Callable[[Ring], None]) -> None:
         for name in source_buffers(self._setup):

@@ -75,7 +75,6 @@ class Worker:
         self._reports = reports
         self._stopping = False
         self._in_function = False
-        self._gives_way = False
         self._rings: dict[str, Ring] = {}
         self._readers: list[Reader] = []
 
@@ -137,12 +136,12 @@ class Worker:
         return None if problems or misfit else function
 
     def interrupt(self, _signal: int, _frame: FrameType | None) -> None:
-        """SIGTERM: leave soon. Breaks into a plain source's code at once, into other code when it comes again.
+        """SIGTERM: leave soon. Breaks into a source's code at once, into other code when it comes again.
 
         A ring is never left in the middle of a change.
         """
         again, self._stopping = self._stopping, True
-        if self._in_function and (again or self._gives_way):
+        if self._in_function and (again or self._order.is_input):
             raise RingEnding("told to stop")
 
     # -- the two ways to run --------------------------------------------------------------------------------
@@ -179,7 +178,7 @@ class Worker:
         self._reports.send("ready")
         done = False
         try:
-            self._in_function, self._gives_way = True, order.is_input
+            self._in_function = True
             run(function, world)
             done = True
         except SystemExit as end:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mimodaq.client.bench._alternate import FULL, QUICK, say
-from mimodaq.client.bench._machine import machine
+from mimodaq.client.bench._machine import Bystanders, machine
 from mimodaq.client.bench._peers import Peers, checkout
 from mimodaq.client.bench._results import Row, table
 
@@ -34,7 +34,7 @@ def bench(what: str, as_json: bool, *, quick: bool = False) -> int:
 
     A goal that is missed is a result, not an error. Progress goes to stderr.
     """
-    before = machine()
+    found, bystanders = machine(), Bystanders()
     rows: list[Row] = []
     try:
         for row in measure(what, quick=quick):
@@ -42,9 +42,10 @@ def bench(what: str, as_json: bool, *, quick: bool = False) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    say("")
+    found["other_cores"] = round(bystanders.cores, 2)
+    say(f"\nother programs kept {found['other_cores']:.2f} cores busy meanwhile\n")
     if as_json:
-        print(json.dumps({"results": [row.as_json() for row in rows], "machine": before}, ensure_ascii=False))
+        print(json.dumps({"results": [row.as_json() for row in rows], "machine": found}, ensure_ascii=False))
     else:
         print(table(rows))
     return 1 if any(series.failed for row in rows for series in (row.subject, row.limit)) else 0

@@ -1,10 +1,12 @@
-"""What was measured on."""
+"""What was measured on, and what else was going on there."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 import platform
+import resource
+import time
 from typing import Any, Final
 
 _PACKAGES: Final = ("mimodaq", "numpy", "pyarrow", "pyzmq", "scipy")
@@ -23,6 +25,28 @@ def machine() -> dict[str, Any]:
         **{name: _version(name) for name in _PACKAGES},
         "load": list(os.getloadavg()),
     }
+
+
+class Bystanders:
+    """How much processor time other programs have used since this was made."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._others = _others_s()
+
+    @property
+    def cores(self) -> float:
+        """Cores other programs have kept busy on average; above 0.1 the figures are disturbed."""
+        return max(0.0, _others_s() - self._others) / max(time.monotonic() - self._since, 1e-9)
+
+
+def _others_s() -> float:
+    """CPU time of all processes but this one and its finished children, in s."""
+    import psutil
+
+    times = psutil.cpu_times()
+    ours = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return float(times.user + times.system + times.nice - sum(u.ru_utime + u.ru_stime for u in ours))
 
 
 def _processor() -> str:
