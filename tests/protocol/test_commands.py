@@ -255,7 +255,7 @@ def test_events_that_move_while_the_run_is_running_matter_to_nobody():
 def test_a_long_silence_before_the_stop_does_not_count_as_stuck():
     story = running(stuck_s=20.0)
     story.command("stop", after=5000.0)
-    assert acts(story.tick(1.0)) == []
+    assert acts(story.tick(INTERRUPT_S / 2)) == []
 
 
 def test_worker_ids_read_as_in_the_log():
