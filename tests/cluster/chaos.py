@@ -4,7 +4,7 @@ One schedule again, with its history: `CHAOS_SEED=17 python -m pytest tests/clus
 """
 
 from cluster.simulation import Simulation
-from mimodaq.protocol.messages import OnLoss
+from mimodaq.protocol.parts import OnLoss
 from mimodaq.protocol.run import Verdict
 from mimodaq.protocol.states import State
 from mimodaq.protocol.testing import Weather

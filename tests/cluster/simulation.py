@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from mimodaq.protocol import cluster_events as ce
+from mimodaq.protocol import codec as c
 from mimodaq.protocol import messages as m
 from mimodaq.protocol import node_events as ne
+from mimodaq.protocol import parts as p
 from mimodaq.protocol import run as runs
 from mimodaq.protocol.cluster_brain import ClusterBrain
 from mimodaq.protocol.membership import Presence
@@ -75,7 +77,7 @@ class Host:
         if self.brain is not None:
             return
         self.epoch += 1
-        self.newest = m.RequestId(1, 0)
+        self.newest = p.RequestId(1, 0)
         self.brain = NodeBrain(self.name, self.epoch)
         self.effects_left = None
         memory, plan = self.memory, None
@@ -163,7 +165,7 @@ class Host:
                     assert told == known, "told before it was remembered"
                 self.sim.network.send(self.name, "broker", self.sim.pack(message))
             case ne.Remember(memory):
-                self.memory = m.decode(m.encode(memory)) if self.sim.with_codec else memory
+                self.memory = c.decode(c.encode(memory)) if self.sim.with_codec else memory
             case ne.Prepare(ticket, setup_id):
                 plan = self.sim.plans[setup_id].nodes[self.name]
                 bad = self.is_faulty and rng.random() < 0.3
@@ -332,11 +334,11 @@ class Host:
         rings = []
         for name, ring in self.rings.items():
             left = ring.events if ring.closed or not ring.ended else 0
-            groups = tuple(m.GroupLedger(g, ring.events, ring.events - left, 0, left) for g in ring.plan.groups)
-            rings.append(m.RingLedger(name, groups))
+            groups = tuple(p.GroupLedger(g, ring.events, ring.events - left, 0, left) for g in ring.plan.groups)
+            rings.append(p.RingLedger(name, groups))
         plan = self.plan()
-        links = [m.LinkLedger(link.name, True, 0) for link in plan.outgoing]
-        links += [m.LinkLedger(link.name, False, 0) for link in plan.incoming]
+        links = [p.LinkLedger(link.name, True, 0) for link in plan.outgoing]
+        links += [p.LinkLedger(link.name, False, 0) for link in plan.incoming]
         return tuple(rings), tuple(links)
 
 
@@ -445,10 +447,10 @@ class Simulation:
         self.step()
 
     def pack(self, message):
-        return m.encode(message) if self.with_codec else message
+        return c.encode(message) if self.with_codec else message
 
     def unpack(self, packet):
-        return m.decode(packet) if self.with_codec else packet
+        return c.decode(packet) if self.with_codec else packet
 
     def step(self):
         for host in self.hosts.values():
@@ -474,7 +476,7 @@ class Simulation:
     def do(self, command, limit_s=100.0, **arguments):
         """Ask and wait for the answer."""
         if "on_loss" in arguments:
-            arguments["on_loss"] = m.OnLoss(arguments["on_loss"])
+            arguments["on_loss"] = p.OnLoss(arguments["on_loss"])
         key = self.ask("script", command, **arguments)
         assert self.world.run_until(lambda: key in self.answers, limit_s), f"no answer to {command}"
         return self.answers[key]

@@ -4,6 +4,7 @@ import pytest
 
 from mimodaq.protocol import cluster_events as ce
 from mimodaq.protocol import messages as m
+from mimodaq.protocol import parts as p
 from mimodaq.protocol.books import Books, find_in_ledger
 from mimodaq.protocol.cluster_brain import GATHER_S, ClusterBrain
 from mimodaq.protocol.plan import LinkPlan, make_plan
@@ -96,7 +97,7 @@ def test_the_answer_to_another_request_is_not_taken_for_this_one(desk):
     desk.running()
     desk.ask("stop")
     request = desk.of(ce.Send)[0].message.request
-    for wrong in (m.RequestId(request.epoch, request.number - 1), m.RequestId(2, request.number)):
+    for wrong in (p.RequestId(request.epoch, request.number - 1), p.RequestId(2, request.number)):
         desk.give(ce.Heard(m.Done(wrong, False, "I will not", desk.report("daq"))))
         assert not desk.of(ce.Say)
     desk.give(ce.Heard(m.Done(request, False, "I will not", desk.report("daq"))))
@@ -155,7 +156,7 @@ def test_a_start_is_undone_when_one_node_says_no(desk):
 
 
 def test_run_numbers_are_asked_for_above_all_that_nodes_know(desk):
-    end = m.RunEnd(41, Verdict.GOOD, (), m.Ending.COMMANDED)
+    end = p.RunEnd(41, Verdict.GOOD, (), p.Ending.COMMANDED)
     desk.ask("configure", setup_id=SETUP)
     desk.give(ce.SetupLoaded(desk.of(ce.LoadSetup)[0].ticket, desk.plan))
     desk.all_say(state=State.CONFIGURED, setup_id=SETUP, ended=end)
@@ -187,18 +188,18 @@ LINK = LinkPlan("A:daq>ana", "A", "daq", "ana", "A", "to:ana", "A")
 
 
 def account(*rings, verdict=Verdict.GOOD, links=()):
-    return m.RunEnd(7, verdict, (), m.Ending.COMMANDED, rings, links)
+    return p.RunEnd(7, verdict, (), p.Ending.COMMANDED, rings, links)
 
 
 @pytest.mark.parametrize(
     ("group", "sent", "arrived", "found"),
     [
-        (m.GroupLedger("g", 10, 9, 1, 0), 10, 10, []),
-        (m.GroupLedger("g", 10, 8, 1, 0), 10, 10, ["ledger: A on daq: +1 of 10 events of g are unaccounted for"]),
-        (m.GroupLedger("g", 10, 11, 0, 0), 10, 10, ["ledger: A on daq: -1 of 10 events of g are unaccounted for"]),
-        (m.GroupLedger("g", 10, 7, 0, 3), 10, 10, ["ledger: A on daq: 3 events were not worked off by g"]),
+        (p.GroupLedger("g", 10, 9, 1, 0), 10, 10, []),
+        (p.GroupLedger("g", 10, 8, 1, 0), 10, 10, ["ledger: A on daq: +1 of 10 events of g are unaccounted for"]),
+        (p.GroupLedger("g", 10, 11, 0, 0), 10, 10, ["ledger: A on daq: -1 of 10 events of g are unaccounted for"]),
+        (p.GroupLedger("g", 10, 7, 0, 3), 10, 10, ["ledger: A on daq: 3 events were not worked off by g"]),
         (
-            m.GroupLedger("g", 10, 10, 0, 0),
+            p.GroupLedger("g", 10, 10, 0, 0),
             10,
             9,
             ["ledger: link A:daq>ana: 10 events were acknowledged and 9 have arrived"],
@@ -207,8 +208,8 @@ def account(*rings, verdict=Verdict.GOOD, links=()):
 )
 def test_the_ledger_goes_over_all_hosts(group, sent, arrived, found):
     accounts = {
-        "daq": account(m.RingLedger("A", (group,)), links=(m.LinkLedger("A:daq>ana", True, sent),)),
-        "ana": account(links=(m.LinkLedger("A:daq>ana", False, arrived),)),
+        "daq": account(p.RingLedger("A", (group,)), links=(p.LinkLedger("A:daq>ana", True, sent),)),
+        "ana": account(links=(p.LinkLedger("A:daq>ana", False, arrived),)),
     }
     assert find_in_ledger(accounts, [LINK]) == [(Verdict.INCOMPLETE, text) for text in found]
 

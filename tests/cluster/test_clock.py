@@ -48,6 +48,12 @@ def test_the_offset_is_true_within_half_of_the_way(ahead_s, ways):
     assert clock.jumps == 0
 
 
+def test_a_way_without_length_counts_although_its_length_is_rounded_below_zero():
+    hosts = TwoHosts()
+    hosts.exchange(0.0, 0.0, think_s=0.9979355876830989)
+    assert hosts.watch.clock().way_s == 0.0
+
+
 def test_the_sample_with_the_shortest_way_counts():
     hosts = TwoHosts(ahead_s=0.25)
     hosts.exchange(0.3, 0.1)

@@ -4,9 +4,11 @@ import pytest
 
 from mimodaq.protocol import messages as m
 from mimodaq.protocol import node_events as ne
+from mimodaq.protocol import parts as p
 from mimodaq.protocol import run as runs
-from mimodaq.protocol.messages import Do, RequestId, Verb
+from mimodaq.protocol.messages import Do, Verb
 from mimodaq.protocol.node_brain import FORCE_S, NodeBrain
+from mimodaq.protocol.parts import RequestId
 from mimodaq.protocol.plan import make_plan
 from mimodaq.protocol.run import Verdict, WorkerId
 from mimodaq.protocol.states import State
@@ -190,11 +192,11 @@ def test_the_account_of_a_run_is_given_until_the_next(node):
     assert node.of(runs.EndSources)
     node.exit_all()
     ticket = node.of(ne.CloseBooks)[0].ticket
-    rings = (m.RingLedger("A", (m.GroupLedger("g", 10, 10, 0, 0),)),)
+    rings = (p.RingLedger("A", (p.GroupLedger("g", 10, 10, 0, 0),)),)
     node.give(ne.BooksClosed(ticket, rings, findings=((Verdict.TAINTED, "1 event in quarantine"),)))
     ended = node.memory.ended
     assert (ended.run, ended.verdict, ended.reasons) == (7, Verdict.TAINTED, ("1 event in quarantine",))
-    assert (ended.ending, ended.rings) == (m.Ending.COMMANDED, rings)
+    assert (ended.ending, ended.rings) == (p.Ending.COMMANDED, rings)
     assert node.done()[0].report.ended == ended
 
 
@@ -205,7 +207,7 @@ def test_without_a_broker_a_run_goes_on_and_ends_by_itself(node):
     assert node.brain.state is State.RUNNING
     node.exit_all()
     node.give(ne.BooksClosed(node.of(ne.CloseBooks)[0].ticket))
-    assert node.memory.ended.ending is m.Ending.EXHAUSTED
+    assert node.memory.ended.ending is p.Ending.EXHAUSTED
 
 
 def test_beats_and_reports_come_in_time_and_changes_at_once(node):

@@ -2,13 +2,14 @@
 
 from cluster.simulation import Simulation
 from mimodaq.protocol import cluster_events as ce
-from mimodaq.protocol import messages as m
+from mimodaq.protocol import codec as c
+from mimodaq.protocol import parts as p
 from mimodaq.protocol.plan import make_plan
 from mimodaq.protocol.run import Verdict
 from mimodaq.protocol.states import State
 
 HOSTS = [f"h{i}" for i in range(200)]
-LINES = tuple(m.BufferLine(f"RB_{i}", 10**9, 1e5, 1e8, 0.5, 0.01, ("Fkt_2",)) for i in range(20))
+LINES = tuple(p.BufferLine(f"RB_{i}", 10**9, 1e5, 1e8, 0.5, 0.01, ("Fkt_2",)) for i in range(20))
 
 
 def test_200_nodes_with_20_buffers_each_make_a_run(load):
@@ -23,7 +24,7 @@ def test_200_nodes_with_20_buffers_each_make_a_run(load):
     snapshot = sim.broker.brain.cluster(sim.world.now)
     assert len(snapshot.nodes) == 200
     assert snapshot.nodes[0].rate_hz == 20 * 1e5
-    assert len(m.encode(snapshot)) < 100_000
+    assert len(c.encode(snapshot)) < 100_000
     assert isinstance(sim.broker.brain.handle(ce.Wake(), sim.world.now), list)
     assert sim.do("stop").ok
     assert sim.broker.rows[1].verdict is Verdict.GOOD

@@ -108,13 +108,17 @@ class Interruptible:
         while True:
             try:
                 self.armed.ring()
-                while step():
-                    pass
+                self._go(step)
                 return
             except KeyboardInterrupt:
                 self.struck.ring()
                 self.go_on.wait()
                 recover()
+
+    @staticmethod
+    def _go(step: Callable[[], bool]) -> None:
+        while step():  # in a function of its own: Python 3.13 does not catch what strikes at the end of a loop
+            pass
 
     def write(self, ring: Ring) -> None:
         """Put events until the end; what is committed but not booked when the interrupt comes is doubtful."""

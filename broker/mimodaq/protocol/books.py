@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mimodaq.protocol.cluster_events import RunRow
-from mimodaq.protocol.messages import OnLoss, RunEnd, short
+from mimodaq.protocol.parts import OnLoss, RunEnd, short
 from mimodaq.protocol.plan import LinkPlan
 from mimodaq.protocol.run import Verdict
 

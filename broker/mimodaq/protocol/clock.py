@@ -24,6 +24,10 @@ JUMP_S: Final = 0.1
 """A step of a wall clock against the monotonic clock that counts as a jump, not as drift."""
 WAY_MAX_S: Final = 5.0
 """An answer that took longer says nothing."""
+RATES_DIFFER: Final = 1e-3
+"""Two clocks may differ so much in rate (NTP slews by up to half of it): what was measured on both can be off by
+this fraction."""
+ROUNDING_S: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +93,13 @@ class ClockWatch:
         if asked is None or number != self._number:
             return None
         self._asked = None
-        way_s = (moment.monotonic_s - asked.monotonic_s) - (sent_utc_ns - received_utc_ns) / 1e9
+        all_s = moment.monotonic_s - asked.monotonic_s
+        way_s = all_s - (sent_utc_ns - received_utc_ns) / 1e9
         own_s = (moment.utc_ns - asked.utc_ns) / 1e9
-        if not 0.0 <= way_s <= WAY_MAX_S or abs(own_s - (moment.monotonic_s - asked.monotonic_s)) > JUMP_S:
+        least_s = -(all_s * RATES_DIFFER + ROUNDING_S)  # a way of no length may come out a little below zero
+        if not least_s <= way_s <= WAY_MAX_S or abs(own_s - all_s) > JUMP_S:
             return None  # one of the clocks was set in between, or the answer is nonsense
+        way_s = max(way_s, 0.0)
         offset_s = ((received_utc_ns - asked.utc_ns) + (sent_utc_ns - moment.utc_ns)) / 2e9
         before = self.clock()
         self._samples.append(_Sample(offset_s, way_s))

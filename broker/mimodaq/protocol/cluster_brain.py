@@ -45,19 +45,8 @@ from mimodaq.protocol.cluster_events import (
     Wake,
 )
 from mimodaq.protocol.membership import Joined, Late, Lost
-from mimodaq.protocol.messages import (
-    Answer,
-    Ask,
-    Beat,
-    Cluster,
-    Do,
-    Done,
-    OnLoss,
-    Report,
-    RequestId,
-    Verb,
-    short,
-)
+from mimodaq.protocol.messages import Answer, Ask, Beat, Cluster, Do, Done, Report, Verb
+from mimodaq.protocol.parts import OnLoss, RequestId, short
 from mimodaq.protocol.plan import ClusterPlan
 from mimodaq.protocol.run import Verdict
 from mimodaq.protocol.situation import Node, Pending, Situation

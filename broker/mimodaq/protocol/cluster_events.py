@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mimodaq.protocol.messages import Answer, Ask, Beat, Cluster, Do, Done, OnLoss, Report, RunEnd
+from mimodaq.protocol.messages import Answer, Ask, Beat, Cluster, Do, Done, Report
+from mimodaq.protocol.parts import OnLoss, RunEnd
 from mimodaq.protocol.plan import ClusterPlan
 from mimodaq.protocol.run import Verdict
 

@@ -24,19 +24,7 @@ from typing import Final, assert_never
 
 from mimodaq.protocol import run as runs
 from mimodaq.protocol.membership import BEAT_S
-from mimodaq.protocol.messages import (
-    Beat,
-    Do,
-    Done,
-    Ending,
-    Memory,
-    Report,
-    RequestId,
-    RunEnd,
-    Verb,
-    WorkerLine,
-    short,
-)
+from mimodaq.protocol.messages import Beat, Do, Done, Memory, Report, Verb
 from mimodaq.protocol.node_events import (
     BooksClosed,
     Boot,
@@ -60,6 +48,7 @@ from mimodaq.protocol.node_events import (
     Send,
     Wake,
 )
+from mimodaq.protocol.parts import Ending, RequestId, RunEnd, WorkerLine, short
 from mimodaq.protocol.plan import NodePlan
 from mimodaq.protocol.run import Run, Verdict
 from mimodaq.protocol.states import State, refusal
@@ -548,6 +537,7 @@ class NodeBrain:
             workers=tuple(WorkerLine(str(i), state.value, restarts) for i, (state, restarts) in states.items()),
             links=figures.links,
             clock=figures.clock,
+            host=figures.host,
         )
 
     def _running_s(self, now: float) -> float:

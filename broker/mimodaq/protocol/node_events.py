@@ -10,18 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mimodaq.protocol import run as runs
-from mimodaq.protocol.messages import (
-    Beat,
-    BufferLine,
-    ClockLine,
-    Do,
-    Done,
-    LinkLedger,
-    LinkLine,
-    Memory,
-    Report,
-    RingLedger,
-)
+from mimodaq.protocol.messages import Beat, Do, Done, Memory, Report
+from mimodaq.protocol.parts import BufferLine, ClockLine, HostLine, LinkLedger, LinkLine, RingLedger
 from mimodaq.protocol.plan import NodePlan
 from mimodaq.protocol.run import Verdict, WorkerId
 
@@ -44,6 +34,7 @@ class Figures:
     buffers: tuple[BufferLine, ...] = ()
     links: tuple[LinkLine, ...] = ()
     clock: ClockLine | None = None
+    host: HostLine | None = None
 
 
 # -- events ------------------------------------------------------------------------------------------------------

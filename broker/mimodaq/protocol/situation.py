@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from mimodaq.protocol.books import Books
 from mimodaq.protocol.membership import Membership, Presence
-from mimodaq.protocol.messages import Do, Ending, NodeLine, Report
+from mimodaq.protocol.messages import Do, NodeLine, Report
+from mimodaq.protocol.parts import Ending
 from mimodaq.protocol.plan import ClusterPlan
 from mimodaq.protocol.states import State, combine
 from mimodaq.protocol.steering import Course, Want, is_out, is_there, want_left_over

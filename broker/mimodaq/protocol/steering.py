@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mimodaq.protocol.messages import Ending, Report, Verb
+from mimodaq.protocol.messages import Report, Verb
+from mimodaq.protocol.parts import Ending
 from mimodaq.protocol.states import State
 
 
