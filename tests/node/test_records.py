@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mimodaq.node import BufferFigures, Entry, Snapshot, is_running, write_record
+from mimodaq.node import Entry, Snapshot, is_running, write_record
 from mimodaq.node._log import LOG, RunLog
-from mimodaq.node._plan import is_counted_exactly, source_buffers, worker_plans
-from mimodaq.node._record import Books, finite, ledger, utc
+from mimodaq.node._record import Books, RunFacts, finite, ledger, utc
 from mimodaq.node._snapshot import buffer_figures
+from mimodaq.protocol.parts import BufferLine
+from mimodaq.protocol.plan import LOCAL, make_plan
 from mimodaq.protocol.run import Run
 from mimodaq.ring import GroupStatus, RingStatus, WriterStatus
 
@@ -32,20 +33,30 @@ def status(name="RB_1", **changes):
     return RingStatus(**{**values, **changes})
 
 
+def node_plan(setup):
+    return make_plan(setup).nodes[LOCAL]
+
+
+def facts(setup, running_s=0.0):
+    run = Run(node_plan(setup).workers())
+    run._ran_s = running_s
+    return RunFacts.of(run, 0.0)
+
+
 def test_the_ledger_balances_when_every_event_is_accounted_for():
-    found = ledger([status(groups=(group(), group("Fkt_3", released=6, aside=0, quarantined=1)))])
+    found = ledger({"RB_1": status(groups=(group(), group("Fkt_3", released=6, aside=0, quarantined=1)))})
     assert (found["balanced"], found["left"], found["quarantined"]) == (True, 6, 1)
     assert found["buffers"]["RB_1"]["Fkt_3"]["left"] == 3
 
 
 def test_the_ledger_does_not_balance_when_one_is_missing():
-    found = ledger([status(groups=(group(), group("Fkt_3", released=6)))])
+    found = ledger({"RB_1": status(groups=(group(), group("Fkt_3", released=6)))})
     assert not found["balanced"]
     assert found["buffers"]["RB_1"]["Fkt_2"]["balanced"]
 
 
 def test_events_set_aside_count_as_left():
-    assert ledger([status(groups=(group(released=6, aside=1),))])["left"] == 4
+    assert ledger({"RB_1": status(groups=(group(released=6, aside=1),))})["left"] == 4
 
 
 def test_a_record_is_replaced_as_a_whole(tmp_path):
@@ -69,16 +80,15 @@ def test_times_are_utc_with_microseconds():
 
 
 def test_live_time_is_what_the_writers_did_not_wait(setup):
-    brain = Run(worker_plans(setup))
-    brain._ran_s = 10.0
-    record = Books(asked=1.0).record(setup, 5, brain, [status(waited_s=2.5), status("RB_2")], final=True)
+    statuses = {"RB_1": status(waited_s=2.5), "RB_2": status("RB_2")}
+    record = Books(asked=1.0).record(setup, 5, facts(setup, 10.0), statuses, final=True)
     assert (record["live_time_fraction"], record["live_time_s"], record["running_s"]) == (0.75, 7.5, 10.0)
     assert (record["run"], record["setup"], record["setup_folder"]) == (5, "demo_setup.yaml", str(setup.folder))
     assert record["buffers"]["RB_1"]["rate_hz"] == 1.0
 
 
 def test_a_record_without_verdict_is_one_of_a_run_that_goes_on(setup):
-    record = Books().record(setup, 5, Run(worker_plans(setup)), [], final=False)
+    record = Books().record(setup, 5, facts(setup), {}, final=False)
     assert (record["verdict"], record["state"]) == (None, "starting")
 
 
@@ -93,12 +103,11 @@ def test_files_of_a_function_are_listed_once():
 
 
 def test_sources_and_observers_are_told_by_their_buffers(setup):
-    plans = worker_plans(setup)
+    plans = node_plan(setup).workers()
     assert [str(p.id) for p in plans if p.is_source] == ["Fkt_1[0]"]
     assert [str(p.id) for p in plans if p.is_observer] == ["Fkt_4[0]"]
     assert [str(p.id) for p in plans if p.restart] == ["Fkt_2[0]", "Fkt_2[1]", "Fkt_3[0]", "Fkt_4[0]"]
-    assert source_buffers(setup) == ("RB_1",)
-    assert is_counted_exactly(setup)
+    assert node_plan(setup).source_rings == ("RB_1",)
 
 
 # -- the log ---------------------------------------------------------------------------------------------------------
@@ -145,9 +154,9 @@ def test_rates_and_dead_time_come_from_two_looks():
     now = status(
         committed=30, waited_s=3.0, writers=writers, groups=(group(blamed_s=1.5), group("Fkt_3", blamed_s=2.0))
     )
-    assert buffer_figures(now, before, 2.0) == BufferFigures(
+    assert buffer_figures("RB_1", now, before, 2.0) == BufferLine(
         name="RB_1", committed=30, rate_hz=10.0, bytes_per_s=1000.0, fill=0.3, dead_fraction=0.5,
-        blamed=("Fkt_3", "Fkt_2"), redelivered=0, quarantined=0,
+        blamed=("Fkt_3", "Fkt_2"), redelivered=0, quarantined=0, lag=3,
     )  # fmt: skip
 
 
@@ -167,5 +176,5 @@ def test_progress_is_that_of_the_limit_that_comes_first(events, limit, running_s
 
 
 def test_python_is_the_one_that_runs_the_tests(setup):
-    record = Books().record(setup, 1, Run(worker_plans(setup)), [], final=False)
+    record = Books().record(setup, 1, facts(setup), {}, final=False)
     assert record["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))

@@ -9,8 +9,9 @@ import pytest
 
 from mimodaq.node import check_functions
 from mimodaq.node._check import order_for
+from mimodaq.node._folder import Folder, Lines
 from mimodaq.node._order import Order, Outcome
-from mimodaq.node._workers import Workers, _Lines, dispatch, explain_exit
+from mimodaq.node._workers import Job, Workers, dispatch, explain_exit
 from mimodaq.protocol.run import WorkerId
 
 ONE = WorkerId("Fkt_1", 0)
@@ -21,10 +22,11 @@ class Listener:
 
     def __init__(self, selector):
         self.selector = selector
+        self.folder = Folder.of(f"test-{os.getpid()}")
         self.reports = []
         self.lines = []
         self.ended = []
-        self.workers = Workers(selector, self.report, self.output, self.ended.append)
+        self.workers = Workers(selector, self.folder, self.report, self.output, self.ended.append)
 
     def report(self, worker, report):
         self.reports.append((worker, report))
@@ -42,7 +44,8 @@ def listener():
     with DefaultSelector() as selector:
         listener = Listener(selector)
         yield listener
-        listener.workers.kill_all()
+        listener.workers.close()
+        listener.folder.remove()
         assert not selector.get_map()
 
 
@@ -56,14 +59,14 @@ def test_an_order_keeps_the_types_of_options(setup):
 
 
 def test_a_worker_that_only_checks_ends_well(setup, listener):
-    listener.workers.launch(ONE, order_for(setup, "Fkt_1", check_only=True))
+    listener.workers.launch(ONE, Job.of(order_for(setup, "Fkt_1", check_only=True)))
     listener.wait()
     (process,) = listener.ended
     assert (process.outcome, process.reason) == (Outcome.DONE, None)
 
 
 def test_what_is_wrong_comes_as_a_problem_with_its_key(setup, listener):
-    listener.workers.launch(ONE, order_for(setup, "Fkt_1", check_only=True, config={"n": 1}))
+    listener.workers.launch(ONE, Job.of(order_for(setup, "Fkt_1", check_only=True, config={"n": 1})))
     listener.wait()
     (process,) = listener.ended
     assert process.outcome is Outcome.FATAL
@@ -73,14 +76,14 @@ def test_what_is_wrong_comes_as_a_problem_with_its_key(setup, listener):
 
 def test_what_is_printed_comes_as_lines_even_without_a_newline_at_the_end(setup, listener, write):
     write("modules/own.py", "print('one\\ntwo')\nprint('three', end='')\ndef source():\n    yield 1\n")
-    listener.workers.launch(ONE, order_for(setup, "Fkt_1", check_only=True))
+    listener.workers.launch(ONE, Job.of(order_for(setup, "Fkt_1", check_only=True)))
     listener.wait()
     assert [line for _, line in listener.lines] == ["one", "two", "three"]
 
 
 def test_a_worker_that_is_killed_says_nothing_but_its_exit_does(setup, listener, write):
     write("modules/own.py", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
-    listener.workers.launch(ONE, order_for(setup, "Fkt_1", check_only=True))
+    listener.workers.launch(ONE, Job.of(order_for(setup, "Fkt_1", check_only=True)))
     listener.wait()
     assert listener.ended[0].outcome is None
     assert listener.ended[0].reason == "killed by SIGKILL"
@@ -89,7 +92,7 @@ def test_a_worker_that_is_killed_says_nothing_but_its_exit_does(setup, listener,
 def test_all_workers_can_be_killed(setup, listener, write):
     write("modules/own.py", "import time\ntime.sleep(1000)\n")
     for i in range(3):
-        listener.workers.launch(WorkerId("Fkt_1", i), order_for(setup, "Fkt_1", check_only=True))
+        listener.workers.launch(WorkerId("Fkt_1", i), Job.of(order_for(setup, "Fkt_1", check_only=True)))
     listener.workers.signal(WorkerId("Fkt_1", 7), signal.SIGKILL)  # not there: nothing happens
     listener.workers.kill_all()
     assert listener.workers.running == {}
@@ -117,7 +120,7 @@ def test_a_callback_may_unregister_others_that_are_due_at_the_same_time():
 
 
 def test_lines_are_put_together_from_pieces():
-    lines = _Lines()
+    lines = Lines()
     assert list(lines.feed(b"on")) == []
     assert list(lines.feed(b"e\ntwo\nth")) == ["one", "two"]
     assert list(lines.feed(b"ree\xff")) == []
@@ -126,7 +129,7 @@ def test_lines_are_put_together_from_pieces():
 
 
 def test_a_line_without_end_is_cut():
-    lines = _Lines(longest=10)
+    lines = Lines(longest=10)
     assert list(lines.feed(b"0123456789")) == ["0123456789"]
     assert list(lines.feed(b"0123\n")) == ["0123"]
 

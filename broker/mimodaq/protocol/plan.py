@@ -97,6 +97,16 @@ class NodePlan:
         return any(f.is_source for f in self.functions)
 
     @property
+    def source_rings(self) -> tuple[str, ...]:
+        """Rings that sources write: these are held by a pause."""
+        return tuple(ring.name for ring in self.rings if ring.is_source)
+
+    @property
+    def fed_rings(self) -> tuple[str, ...]:
+        """Rings that links write."""
+        return tuple(link.to_ring for link in self.incoming)
+
+    @property
     def size_bytes(self) -> int:
         """Shared memory for all slots."""
         return sum(ring.size_bytes for ring in self.rings)
@@ -104,7 +114,7 @@ class NodePlan:
     def workers(self) -> list[WorkerPlan]:
         """All processes of a run on this node, as `mimodaq.protocol.run` wants them."""
         plans = [
-            WorkerPlan(WorkerId(f.name, i), f.is_source, f.restart, f.is_observer)
+            WorkerPlan(WorkerId(f.name, i), f.is_source, f.restart, is_observer=f.is_observer)
             for f in self.functions
             for i in range(f.processes)
         ]
@@ -296,7 +306,7 @@ class _Planner:
     # -- the result -----------------------------------------------------------------------------------------
 
     def _ring_plan(self, name: str, ring: _Ring) -> RingPlan:
-        is_limited = ring.is_home and ring.buffer == self.setup.counted_buffer
+        is_limited = ring.is_home and ring.buffer == self.setup.counted_buffer and self._is_filled_by_sources_here(ring)
         return RingPlan(
             name,
             ring.buffer,
@@ -308,13 +318,18 @@ class _Planner:
             (self.setup.events_limit or 0) if is_limited else 0,
         )
 
+    def _is_filled_by_sources_here(self, ring: _Ring) -> bool:
+        """Only then the ring can take exactly so many: a filter cannot be told to stop in the middle of its input."""
+        writers = self._who("write", ring.buffer)
+        return all(_is_source(f) and self.hosts[f.name] == (self.home[ring.buffer],) for f in writers)
+
     def _function_plan(self, node: str, function: FunctionSpec) -> FunctionPlan:
         return FunctionPlan(
             function.name,
             function.processes,
             is_source=_is_source(function),
             is_observer=not function.reads and not function.writes,
-            restart=_restart(self.setup, function),
+            restart=restarts(self.setup, function),
             rings=self.used.get((node, function.name), {}),
         )
 
@@ -353,11 +368,15 @@ def _generations(before: Mapping[tuple[str, str], Iterable[tuple[str, str]]]) ->
 
 
 def _is_source(function: FunctionSpec) -> bool:
-    return bool(function.writes) and not function.reads
+    """Whether events begin here: it is told to stop, all others end with their input."""
+    return bool(function.writes) and not function.reads and not function.observes
 
 
-def _restart(setup: Setup, function: FunctionSpec) -> bool | int:
-    """A source is started again only if the setup asks for it: most would begin from the first event."""
+def restarts(setup: Setup, function: FunctionSpec) -> bool | int:
+    """Whether or how often a process is started again when it dies.
+
+    A source only if the setup asks for it: most would begin from the first event.
+    """
     if _is_source(function) and (function.name, "restart") not in setup.places:
         return False
     return function.restart

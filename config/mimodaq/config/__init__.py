@@ -4,6 +4,7 @@
 `SetupErrors` with every mistake as `file:line: message`. Imports nothing else of mimodaq.
 """
 
+from ._bundle import MAX_BUNDLE_BYTES, BundleError, load_unpacked, pack_setup, unpack_setup
 from ._graph import check_graph, downstream, sources, topological_order, upstream
 from ._loader import load_setup
 from ._model import PLAIN_FIELD, BufferSpec, FieldSpec, FunctionSpec, HostSpec, Setup
@@ -12,8 +13,10 @@ from ._quantities import QuantityError, parse_quantity
 from ._yaml import dump_text
 
 __all__ = [
+    "MAX_BUNDLE_BYTES",
     "PLAIN_FIELD",
     "BufferSpec",
+    "BundleError",
     "FieldSpec",
     "FunctionSpec",
     "HostSpec",
@@ -26,9 +29,12 @@ __all__ = [
     "downstream",
     "dump_text",
     "load_setup",
+    "load_unpacked",
     "nearest",
+    "pack_setup",
     "parse_quantity",
     "sources",
     "topological_order",
+    "unpack_setup",
     "upstream",
 ]

@@ -35,7 +35,7 @@ def load_setup(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> S
     Raises `SetupErrors` with all problems found.
     """
     from ._schema import MainEntry, TopLevel, read_entry
-    from ._sections import read_buffers, read_functions, read_hosts
+    from ._sections import read_buffers, read_functions, read_hosts, read_links
 
     path = Path(path)
     folder = Path(os.path.abspath(path)).parent
@@ -55,6 +55,7 @@ def load_setup(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> S
     main = read_entry(MainEntry, main_table, _MAIN, document, _MAIN_PATH, report) or MainEntry()
     hosts = read_hosts(document, report)
     buffers = read_buffers(document, hosts, report)
+    links = read_links(document, buffers, report)
     functions, connected = read_functions(document, buffers, hosts, folder, report)
 
     files = ConfigFiles(folder, path.parent, variables, report)
@@ -75,6 +76,7 @@ def load_setup(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> S
         events_limit=_limit("runevents", "events", limits, report),
         duration_s=_limit("runtime", "duration", limits, report),
         hosts=hosts,
+        links=links,
         variables=variables,
         config_files=files.paths,
         warnings=tuple(warnings),

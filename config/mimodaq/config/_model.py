@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,6 +17,11 @@ from ._problems import Problem, Where
 
 PLAIN_FIELD = "data"
 """Name of the one field of a buffer whose `data_type` is a numpy type without a name."""
+
+
+DATA_PORT: Final = 7800
+"""First port of a host for events."""
+CODECS: Final = ("none", "lz4", "zstd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,18 @@ class HostSpec:
 
     name: str
     address: str
+    data_port: int = DATA_PORT
+    """Where clients may look at its events; its links have the ports above."""
     where: Where = field(default=Where(""), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """How the events of a buffer travel between hosts."""
+
+    buffer: str
+    codec: str = "none"
+    """`lz4` or `zstd` for slow networks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +155,8 @@ class Setup:
     duration_s: float | None = None
     """Stop after so many seconds; None = no limit."""
     hosts: dict[str, HostSpec] = field(default_factory=dict)
+    links: dict[str, LinkSpec] = field(default_factory=dict)
+    """By buffer; links follow from the hosts, this says only how they work."""
     variables: dict[str, Any] = field(default_factory=dict)
     """Values of `${name}`; they are already put in everywhere else."""
     config_files: tuple[Path, ...] = field(default=(), compare=False)

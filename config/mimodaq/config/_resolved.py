@@ -21,7 +21,9 @@ def resolve(setup: Setup) -> dict[str, Any]:
         "runtime": setup.duration_s or 0,
     }
     if setup.hosts:
-        answer["hosts"] = {name: {"address": host.address} for name, host in setup.hosts.items()}
+        answer["hosts"] = {n: {"address": h.address, "data_port": h.data_port} for n, h in setup.hosts.items()}
+    if setup.links:
+        answer["links"] = {name: {"codec": link.codec} for name, link in setup.links.items()}
     answer["RingBuffer"] = [{name: _buffer(buffer)} for name, buffer in setup.buffers.items()]
     answer["Functions"] = [{name: _function(function)} for name, function in setup.functions.items()]
     if setup.variables:

@@ -5,14 +5,16 @@ Imported only when a setup is read, so that importing `mimodaq.config` stays che
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from ._model import CODECS, DATA_PORT
 from ._problems import Report, nearest, show
 from ._quantities import parse_quantity
 from ._yaml import Document, KeyPath
 
+_LAST_PORT: Final = 65000
 ACCESS_WORDS = ("read", "write", "observe")
 
 
@@ -63,6 +65,18 @@ class Limits(Entry):
     duration: Seconds | None = None
 
 
+def _port(value: int) -> int:
+    if value > _LAST_PORT:
+        raise ValueError(f"at most {_LAST_PORT}, because links use the ports above it, found {value}")
+    return value
+
+
+def _codec(value: str) -> str:
+    if value not in CODECS:
+        raise ValueError(f"one of {', '.join(CODECS)}, found {value!r}")
+    return value
+
+
 class TopLevel(Limits):
     """The whole file."""
 
@@ -73,6 +87,7 @@ class TopLevel(Limits):
     GUI_control: Flag = True
     KBD_control: Flag = True
     hosts: dict[str, dict[Any, Any]] = {}
+    links: dict[str, dict[Any, Any]] = {}
     variables: Any = None
     input: Any = None
 
@@ -110,6 +125,13 @@ class HostEntry(Entry):
     """A host under `hosts`."""
 
     address: str = Field(min_length=1)
+    data_port: Annotated[Whole, Field(ge=1024), AfterValidator(_port)] = DATA_PORT
+
+
+class LinkEntry(Entry):
+    """How events of a buffer travel, under `links`."""
+
+    codec: Annotated[str, AfterValidator(_codec)] = "none"
 
 
 EntryT = TypeVar("EntryT", bound=Entry)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ._datatypes import read_data_type
-from ._model import BufferSpec, FieldSpec, FunctionSpec, HostSpec
+from ._model import BufferSpec, FieldSpec, FunctionSpec, HostSpec, LinkSpec
 from ._problems import Report, nearest, show
-from ._schema import ACCESS_WORDS, BufferEntry, FunctionEntry, HostEntry, read_entry
+from ._schema import ACCESS_WORDS, BufferEntry, FunctionEntry, HostEntry, LinkEntry, read_entry
 from ._yaml import Document, KeyPath
 
 BUILT_IN = "mimodaq.functions"
@@ -30,8 +30,22 @@ def read_hosts(document: Document, report: Report) -> dict[str, HostSpec]:
         if isinstance(name, str) and isinstance(settings, dict):
             where = document.where("hosts", name)
             entry = read_entry(HostEntry, settings, name, document, ("hosts", name), report)
-            hosts[name] = HostSpec(name, entry.address if entry else "", where)
+            entry = entry or HostEntry(address="?")
+            hosts[name] = HostSpec(name, entry.address, entry.data_port, where)
     return hosts
+
+
+def read_links(document: Document, buffers: dict[str, BufferSpec], report: Report) -> dict[str, LinkSpec]:
+    """How events travel, by buffer."""
+    links: dict[str, LinkSpec] = {}
+    table = document.data.get("links")
+    for name, settings in (table if isinstance(table, dict) else {}).items():
+        if name not in buffers:
+            report.add(document.where("links", name), f"links: there is no buffer {name!r}", nearest(name, buffers))
+        elif isinstance(settings, dict):
+            entry = read_entry(LinkEntry, settings, name, document, ("links", name), report)
+            links[name] = LinkSpec(name, entry.codec if entry else "none")
+    return links
 
 
 def read_buffers(document: Document, hosts: dict[str, HostSpec], report: Report) -> dict[str, BufferSpec]:

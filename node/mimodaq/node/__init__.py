@@ -14,19 +14,17 @@ if TYPE_CHECKING:
     from mimodaq.node._log import Entry, is_running
     from mimodaq.node._record import write_record
     from mimodaq.node._rundir import RECORD, RESOLVED, RunDirectoryError
-    from mimodaq.node._snapshot import BufferFigures, Snapshot, WorkerFigures
+    from mimodaq.node._snapshot import Snapshot
 
 _PLACES: Final = {
     "RECORD": "_rundir",
     "RESOLVED": "_rundir",
-    "BufferFigures": "_snapshot",
     "Engine": "_engine",
     "Entry": "_log",
     "RunDirectoryError": "_rundir",
     "RunOptions": "_engine",
     "RunResult": "_engine",
     "Snapshot": "_snapshot",
-    "WorkerFigures": "_snapshot",
     "check_functions": "_check",
     "is_running": "_log",
     "write_record": "_record",
@@ -35,14 +33,12 @@ _PLACES: Final = {
 __all__ = [
     "RECORD",
     "RESOLVED",
-    "BufferFigures",
     "Engine",
     "Entry",
     "RunDirectoryError",
     "RunOptions",
     "RunResult",
     "Snapshot",
-    "WorkerFigures",
     "check_functions",
     "is_running",
     "write_record",

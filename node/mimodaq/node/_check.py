@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import time
+from collections.abc import Iterable
 from selectors import DefaultSelector
 from typing import Any
 
 from mimodaq.config import Problem, Setup
+from mimodaq.node._folder import Folder
 from mimodaq.node._order import Order
-from mimodaq.node._workers import WorkerProcess, Workers, dispatch
+from mimodaq.node._workers import Job, WorkerProcess, Workers, dispatch
 from mimodaq.protocol.run import READY_S, WorkerId
+
+_checks = itertools.count()
 
 
 def order_for(setup: Setup, function: str, **given: Any) -> Order:
@@ -26,17 +32,17 @@ def order_for(setup: Setup, function: str, **given: Any) -> Order:
         "run_dir": str(setup.folder),
         "config": spec.config,
         "rb_assign": spec.rb_assign,
+        "dtypes": {name: setup.buffers[name].event_dtype for name in spec.rb_assign},
         "segments": {},
-        "source_buffers": (),
         "run_info": {},
     }
     return Order(**{**content, **given})
 
 
-def check_functions(setup: Setup, patience_s: float = READY_S) -> list[Problem]:
+def check_functions(setup: Setup, patience_s: float = READY_S, names: Iterable[str] | None = None) -> list[Problem]:
     """Everything wrong with the functions of a setup: missing files, modules, functions; options that do not fit.
 
-    A module whose import takes longer than `patience_s` is a problem, too.
+    A module whose import takes longer than `patience_s` is a problem, too. `names`: only these functions.
     """
     problems: list[Problem] = []
 
@@ -53,15 +59,17 @@ def check_functions(setup: Setup, patience_s: float = READY_S) -> list[Problem]:
         problems.append(Problem(setup.where_of(name, "fkt_name"), f"{name} cannot be loaded: {reason}"))
 
     with DefaultSelector() as selector:
-        workers = Workers(selector, on_report, lambda _worker, _line: None, on_exit)
+        folder = Folder.of(f"check-{os.getpid()}-{next(_checks)}")
+        workers = Workers(selector, folder, on_report, lambda _worker, _line: None, on_exit)
         try:
-            for name in setup.functions:
-                workers.launch(WorkerId(name, 0), order_for(setup, name, check_only=True))
+            for name in names if names is not None else setup.functions:
+                workers.launch(WorkerId(name, 0), Job.of(order_for(setup, name, check_only=True)))
             give_up = time.monotonic() + patience_s
             while workers.running and (left := give_up - time.monotonic()) > 0:
                 dispatch(selector, left)
             for worker in workers.running:
                 cannot_load(worker.function, f"its module was not imported after {patience_s:g} s")
         finally:
-            workers.kill_all()
+            workers.close()
+            folder.remove()
     return sorted(problems, key=lambda problem: problem.where)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 
 class Outcome(enum.Enum):
@@ -37,13 +39,19 @@ class Order:
     config: dict[str, Any]
     rb_assign: dict[str, str]
     segments: dict[str, str]
-    """Segment of every buffer of the run."""
-    source_buffers: tuple[str, ...]
-    """Buffers that sources write: ended when the node dies."""
+    """Segment of each of its buffers."""
     run_info: dict[str, Any]
+    all_segments: tuple[str, ...] = ()
+    """Of all rings on this node: removed when the node dies."""
+    source_segments: tuple[str, ...] = ()
+    """Of rings that sources or other hosts write: ended when the node dies."""
     restarts: int = 0
     """How often this worker was started before."""
     check_only: bool = False
+    dtypes: dict[str, np.dtype[Any]] = field(default_factory=dict)
+    """Event dtype of each of its buffers."""
+    outlives_node_s: float = 0.0
+    """How long it goes on without its node, which may be started again."""
 
     @property
     def label(self) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from mimodaq.config import Setup
 from mimodaq.node._rundir import RECORD
-from mimodaq.protocol.run import Run
+from mimodaq.protocol.run import Run, Verdict, WorkerId, WorkerState
 from mimodaq.ring import RingStatus
 
 _PACKAGES = ("mimodaq", "numpy", "pyarrow", "scipy", "pyzmq")
@@ -51,14 +51,14 @@ def utc(time_s: float | None) -> str | None:
     return None if time_s is None else datetime.fromtimestamp(time_s, UTC).isoformat(timespec="microseconds")
 
 
-def ledger(statuses: Sequence[RingStatus]) -> dict[str, Any]:
+def ledger(statuses: Mapping[str, RingStatus]) -> dict[str, Any]:
     """Where every event of every buffer went, for each reader group.
 
     `balanced`: committed = released + quarantined + left everywhere; `left` and `quarantined` are the sums.
     """
     buffers: dict[str, Any] = {}
     balanced, all_left, all_quarantined = True, 0, 0
-    for status in statuses:
+    for name, status in statuses.items():
         groups = {}
         for group in status.groups:
             left = group.pending + group.reading + group.aside
@@ -74,7 +74,7 @@ def ledger(statuses: Sequence[RingStatus]) -> dict[str, Any]:
                 "redelivered": group.redelivered,
                 "balanced": is_even,
             }
-        buffers[status.name] = groups
+        buffers[name] = groups
     return {"balanced": balanced, "left": all_left, "quarantined": all_quarantined, "buffers": buffers}
 
 
@@ -114,6 +114,25 @@ def write_record(run_dir: Path, record: Mapping[str, Any]) -> Path:
     return path
 
 
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the brain of a run knows of it."""
+
+    state: str
+    verdict: Verdict
+    reasons: Sequence[str]
+    end_reason: str
+    running_s: float
+    workers: Mapping[WorkerId, tuple[WorkerState, int]]
+    """State of each and how often it was started again."""
+
+    @classmethod
+    def of(cls, run: Run, now: float) -> RunFacts:
+        """The facts at monotonic time `now`."""
+        states = run.worker_states()
+        return cls(run.state.value, run.verdict, tuple(run.reasons), run.end_reason, run.running_s(now), states)
+
+
 @dataclass(slots=True)
 class Books:
     """What is gathered for the record while the run goes on."""
@@ -125,6 +144,10 @@ class Books:
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
     quarantine: list[dict[str, object]] = field(default_factory=list)
     """One entry an event: file, buffer, function, counter, timestamp, how often it was tried."""
+    links: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """What went wrong on links: gaps, events in doubt, links given up."""
+    clock: dict[str, Any] | None = None
+    """This host's wall clock against the broker's."""
 
     def add_files(self, function: str, paths: Sequence[str]) -> None:
         """Note files that a function writes, each once."""
@@ -134,22 +157,26 @@ class Books:
         """Note figures of a worker."""
         self.figures.setdefault(function, {})[str(process)] = finite(figures)
 
+    def add_link_record(self, link: str, kind: str, report: Mapping[str, Any]) -> None:
+        """Note something that went wrong on a link."""
+        self.links.setdefault(link, []).append(finite({**report, "kind": kind}))
+
     def record(
-        self, setup: Setup, run: int, brain: Run, statuses: Sequence[RingStatus], *, final: bool
+        self, setup: Setup, run: int, facts: RunFacts, statuses: Mapping[str, RingStatus], *, final: bool
     ) -> dict[str, Any]:
         """The content of run.json at this moment; `final` = the verdict is known."""
-        running_s = brain.running_s(time.monotonic())
-        counted = next((s for s in statuses if s.name == setup.counted_buffer), None)
+        running_s = facts.running_s
+        counted = statuses.get(setup.counted_buffer)
         writers = sum(f.processes for f in setup.writers(setup.counted_buffer))
         live = 1.0 - counted.waited_s / (running_s * writers) if counted and running_s > 0 and writers else 1.0
         return {
             "run": run,
             "setup": setup.path.name,
             "setup_folder": str(setup.folder),
-            "state": brain.state.value,
-            "verdict": brain.verdict.value if final else None,
-            "reasons": list(brain.reasons),
-            "end_reason": brain.end_reason,
+            "state": facts.state,
+            "verdict": facts.verdict.value if final else None,
+            "reasons": list(facts.reasons),
+            "end_reason": facts.end_reason,
             "times": {
                 "start_asked": utc(self.asked),
                 "start_complete": utc(self.begun),
@@ -160,15 +187,16 @@ class Books:
             "live_time_s": max(0.0, live) * running_s,
             "live_time_fraction": max(0.0, live),
             "limits": {"events": setup.events_limit, "duration_s": setup.duration_s},
-            "buffers": {s.name: buffer_record(s, running_s) for s in statuses},
+            "buffers": {name: buffer_record(s, running_s) for name, s in statuses.items()},
             "ledger": ledger(statuses),
             "workers": {
-                str(i): {"state": state.value, "restarts": restarts}
-                for i, (state, restarts) in brain.worker_states().items()
+                str(i): {"state": state.value, "restarts": restarts} for i, (state, restarts) in facts.workers.items()
             },
             "files": self.files,
             "figures": self.figures,
             "quarantine": self.quarantine,
+            "links": self.links,
+            "clock": self.clock,
             "versions": versions(),
             "where": where(),
         }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mimodaq.config import Setup, dump_text
-from mimodaq.node._plan import restarts
+from mimodaq.protocol.plan import restarts
 
 RECORD: Final = "run.json"
 RESOLVED: Final = "setup.resolved.yaml"

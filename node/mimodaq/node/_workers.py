@@ -1,7 +1,8 @@
-"""Worker processes as the node sees them: start, reports, output, end."""
+"""Worker processes as the node sees them: start, take over, reports, output, end."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -10,15 +11,29 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from selectors import EVENT_READ, BaseSelector
 from typing import Any, Final
 
+from mimodaq.node._folder import Folder, Lines, Tail, Watch
 from mimodaq.node._order import Order, Outcome
 from mimodaq.protocol.run import WorkerId
 
-_CHUNK: Final = 65536
 _LONGEST_LINE: Final = 65536
 """What is printed without a line end is cut after so many bytes."""
+_LINK_OUTCOMES: Final = {
+    "done": Outcome.DONE,
+    "unconfirmed": Outcome.DONE,
+    "left": Outcome.FAILED,
+    "cut": Outcome.DONE,
+    "aborted": Outcome.ABORTED,
+    "fatal": Outcome.FATAL,
+}
+"""What the process of a link says about its end (`mimodaq.link`)."""
+
+
+class JobError(Exception):
+    """A process cannot be started as it is meant, and trying again cannot mend it."""
 
 
 def dispatch(selector: BaseSelector, timeout: float | None) -> None:
@@ -28,34 +43,33 @@ def dispatch(selector: BaseSelector, timeout: float | None) -> None:
             key.data()
 
 
-@dataclass(slots=True)
-class _Lines:
-    """Splits what comes out of a pipe into lines."""
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a process is to do: a module to run and what it gets on its standard input."""
 
-    longest: int | None = None
-    rest: bytes = b""
+    module: str
+    order: bytes
+    arguments: tuple[str, ...] = ()
+    reports_on_stdout: bool = False
+    """Its standard output is its reports (links); else it is told the descriptor."""
 
-    def feed(self, data: bytes) -> Iterator[str]:
-        """The lines that are complete with `data`; the rest, too, if that is the end of the pipe (b"")."""
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        if self.rest and (not data or (self.longest is not None and len(self.rest) >= self.longest)):
-            lines.append(self.rest)
-            self.rest = b""
-        for line in lines:
-            yield line.decode(errors="replace")
+    @classmethod
+    def of(cls, order: Order) -> Job:
+        """The job of a worker."""
+        return cls("mimodaq.node.worker", order.encode())
 
 
 @dataclass(slots=True)
 class WorkerProcess:
-    """One running worker."""
+    """One running process."""
 
     id: WorkerId
-    process: subprocess.Popen[bytes]
-    reports: int
-    life: int
+    pid: int
+    process: subprocess.Popen[bytes] | None
+    """None if an earlier node daemon has started it."""
     pidfd: int
-    reported: _Lines = field(default_factory=_Lines)
-    printed: _Lines = field(default_factory=lambda: _Lines(_LONGEST_LINE))
+    reported: Tail
+    printed: Tail
     failure: str | None = None
     problems: list[dict[str, Any]] = field(default_factory=list)
     outcome: Outcome | None = None
@@ -67,17 +81,25 @@ class WorkerProcess:
         if self.outcome in (Outcome.DONE, Outcome.ABORTED):
             return None
         problem = self.problems[0]["message"] if self.problems else None
-        return self.failure or problem or explain_exit(self.process.returncode)
+        return self.failure or problem or explain_exit(self.process.returncode if self.process else None)
 
-    @property
-    def output(self) -> int:
-        """Descriptor of what it prints."""
-        assert self.process.stdout is not None
-        return self.process.stdout.fileno()
+    def note(self, report: dict[str, Any]) -> None:
+        """Keep what a report says about the end of the process."""
+        match report["kind"]:
+            case "end":
+                self.outcome = Outcome(report["outcome"])
+            case "finish":
+                self.outcome = _LINK_OUTCOMES.get(report["outcome"], Outcome.FAILED)
+                if self.outcome not in (Outcome.DONE, Outcome.ABORTED):
+                    self.failure = report["reason"]
+            case "failure":
+                self.failure = report["summary"]
+            case "problem":
+                self.problems.append(report)
 
 
 class Workers:
-    """All worker processes of a run; everything they say arrives through the selector.
+    """All processes of a run; everything they say arrives through the selector.
 
     `on_report(worker, report)`, `on_output(worker, line)` and `on_exit(process)` are called from callbacks of
     `selector`.
@@ -86,143 +108,186 @@ class Workers:
     def __init__(
         self,
         selector: BaseSelector,
+        folder: Folder,
         on_report: Callable[[WorkerId, dict[str, Any]], None],
         on_output: Callable[[WorkerId, str], None],
         on_exit: Callable[[WorkerProcess], None],
     ) -> None:
         self._selector = selector
+        self._folder = folder
         self._on_report = on_report
         self._on_output = on_output
         self._on_exit = on_exit
         self.running: dict[WorkerId, WorkerProcess] = {}
+        self._by_file: dict[str, Callable[[], None]] = {}
+        self._watch = Watch(folder.path)
+        selector.register(self._watch.fd, EVENT_READ, self._read_grown)
 
-    def launch(self, worker: WorkerId, order: Order) -> None:
-        """Start a worker from a clean interpreter, in a process group of its own (Ctrl-C is the node's to handle).
+    def launch(self, worker: WorkerId, job: Job) -> None:
+        """Start a process from a clean interpreter, in a process group of its own (Ctrl-C is the node's to handle).
 
-        Raises OSError when the system has no room for another process or its pipes.
+        Raises OSError when the system has no room for another process or its files.
         """
-        entry = _start(worker)
-        self.running[worker] = entry
-        assert entry.process.stdin is not None
-        with suppress(BrokenPipeError), entry.process.stdin as pipe:  # it has died already; its exit tells
-            pipe.write(order.encode())
-        for fd, callback in (
-            (entry.reports, lambda: self._read_reports(entry)),
-            (entry.output, lambda: self._read_output(entry)),
-            (entry.pidfd, lambda: self._exited(entry)),
-        ):
-            self._selector.register(fd, EVENT_READ, callback)
+        for path in (self._folder.reports_path(str(worker)), self._folder.output_path(str(worker))):
+            path.unlink(missing_ok=True)
+            Path(f"{path}.at").unlink(missing_ok=True)
+        process, pidfd = _start(self._folder, str(worker), job)
+        self._add(self._entry(worker, process.pid, process, pidfd))
 
-    def _read_reports(self, entry: WorkerProcess) -> bool:
-        return self._read(entry.reports, entry.reported, lambda line: self._report(entry, line))
+    def adopt(self, worker: WorkerId) -> WorkerProcess:
+        """Take over a process of an earlier node daemon, or what it has left: `pid` is 0 if it has ended."""
+        pid = self._folder.holder(str(worker))
+        pidfd = -1
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                pidfd = os.pidfd_open(pid)
+        entry = self._entry(worker, pid if pid is not None and pidfd >= 0 else 0, None, pidfd)
+        if entry.pid:
+            self._add(entry)
+            self._read_reports(entry)
+        else:
+            self._read_out(entry)
+        return entry
 
-    def _read_output(self, entry: WorkerProcess) -> bool:
-        return self._read(entry.output, entry.printed, lambda line: self._on_output(entry.id, line))
+    def _entry(self, worker: WorkerId, pid: int, process: subprocess.Popen[bytes] | None, pidfd: int) -> WorkerProcess:
+        label = str(worker)
+        printed = Tail(self._folder.output_path(label), Lines(_LONGEST_LINE))
+        return WorkerProcess(worker, pid, process, pidfd, Tail(self._folder.reports_path(label)), printed)
 
-    def _read(self, fd: int, lines: _Lines, take: Callable[[str], None]) -> bool:
-        """Take what is there; false at the end of the pipe."""
-        data = os.read(fd, _CHUNK)
-        for line in lines.feed(data):
-            take(line)
-        if not data:
-            self._unwatch(fd)
-        return bool(data)
+    def _add(self, entry: WorkerProcess) -> None:
+        self.running[entry.id] = entry
+        self._by_file[entry.reported.path.name] = lambda: self._read_reports(entry)
+        self._by_file[entry.printed.path.name] = lambda: self._read_output(entry)
+        self._selector.register(entry.pidfd, EVENT_READ, lambda: self._exited(entry))
 
-    def _unwatch(self, fd: int) -> None:
-        if fd in self._selector.get_map():
-            self._selector.unregister(fd)
+    def _read_grown(self) -> None:
+        for name in sorted(self._watch.names(), reverse=True):  # reports after output, as they are written
+            read = self._by_file.get(name)
+            if read is not None:
+                read()
 
-    def _report(self, entry: WorkerProcess, line: str) -> None:
-        try:
-            report = json.loads(line)
-        except ValueError:
+    def _read_reports(self, entry: WorkerProcess) -> None:
+        self._take_reports(entry, entry.reported.read())
+
+    def _take_reports(self, entry: WorkerProcess, lines: Iterator[str]) -> None:
+        for line in lines:
+            try:
+                report = json.loads(line)
+            except ValueError:
+                self._on_output(entry.id, line)
+                continue
+            entry.note(report)
+            self._on_report(entry.id, report)
+
+    def _read_output(self, entry: WorkerProcess) -> None:
+        for line in entry.printed.read():
             self._on_output(entry.id, line)
-            return
-        match report["kind"]:
-            case "end":
-                entry.outcome = Outcome(report["outcome"])
-            case "failure":
-                entry.failure = report["summary"]
-            case "problem":
-                entry.problems.append(report)
-        self._on_report(entry.id, report)
+
+    def _read_out(self, entry: WorkerProcess) -> None:
+        """Take everything that a process which has ended has left."""
+        for line in entry.printed.end():
+            self._on_output(entry.id, line)
+        self._take_reports(entry, entry.reported.end())
 
     def _exited(self, entry: WorkerProcess) -> None:
-        """End what the process has left running, read out its pipes, then tell."""
-        _kill_group(entry.process)  # before the wait, which frees the process id
-        entry.process.wait()
-        for fd, read in ((entry.reports, self._read_reports), (entry.output, self._read_output)):
-            os.set_blocking(fd, False)
-            with suppress(BlockingIOError):  # somebody outside the group holds it open: no waiting
-                while fd in self._selector.get_map() and read(entry):
-                    pass
-        for line in entry.printed.feed(b""):
-            self._on_output(entry.id, line)
+        """End what the process has left running, read what it has left, then tell."""
+        if entry.process is not None:
+            _signal_group(entry.pid, signal.SIGKILL)  # before the wait, which frees the process id
+            entry.process.wait()
         self._forget(entry)
+        self._read_out(entry)
         self._on_exit(entry)
 
     def _forget(self, entry: WorkerProcess) -> None:
-        for fd in (entry.reports, entry.output, entry.pidfd):
-            self._unwatch(fd)
-        assert entry.process.stdout is not None
-        entry.process.stdout.close()
-        for fd in (entry.reports, entry.life, entry.pidfd):
-            os.close(fd)
+        self._selector.unregister(entry.pidfd)
+        os.close(entry.pidfd)
+        del self._by_file[entry.reported.path.name], self._by_file[entry.printed.path.name]
         del self.running[entry.id]
 
     def signal(self, worker: WorkerId, number: int) -> None:
-        """Send a signal to a worker and what it has started, if it still runs."""
+        """Send a signal to a process and what it has started, if it still runs."""
         entry = self.running.get(worker)
         if entry is not None:
-            _signal_group(entry.process, number)
+            _signal_group(entry.pid, number)
 
     def kill_all(self) -> None:
-        """End every worker by force and wait for it."""
+        """End every process by force and wait for it."""
         for entry in list(self.running.values()):
-            _kill_group(entry.process)
-            entry.process.wait()
+            _signal_group(entry.pid, signal.SIGKILL)
+        for entry in list(self.running.values()):
+            if entry.process is not None:
+                entry.process.wait()
             self._forget(entry)
+            entry.reported.close()
+            entry.printed.close()
+
+    def close(self) -> None:
+        """End every process and stop listening."""
+        self.kill_all()
+        self._stop_listening()
+
+    def let_go(self) -> None:
+        """Stop listening and let the processes run on; another node daemon takes them over."""
+        for entry in list(self.running.values()):
+            self._forget(entry)
+            entry.reported.close()
+            entry.printed.close()
+        self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        self._selector.unregister(self._watch.fd)
+        self._watch.close()
 
 
-def _start(worker: WorkerId) -> WorkerProcess:
-    with ExitStack() as opened:
+def _start(folder: Folder, label: str, job: Job) -> tuple[subprocess.Popen[bytes], int]:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    with ExitStack() as closing, ExitStack() as undo:
 
-        def pipe() -> tuple[int, int]:
-            ends = os.pipe()
-            for fd in ends:
-                opened.callback(os.close, fd)
-            return ends
+        def opened(path: Path) -> int:
+            fd = os.open(path, flags, 0o600)
+            closing.callback(os.close, fd)
+            return fd
 
-        (reports, reports_end), (life_end, life) = pipe(), pipe()
+        lock, reports = opened(folder.lock_path(label)), opened(folder.reports_path(label))
+        output = opened(folder.output_path(label))
+        _lock_for_child(lock, label)
+        told = () if job.reports_on_stdout else (str(reports), str(folder.life))
         process = subprocess.Popen(
-            [sys.executable, "-m", "mimodaq.node.worker", str(reports_end), str(life_end)],
+            [sys.executable, "-m", job.module, *job.arguments, *told],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=(reports_end, life_end),
+            stdout=reports if job.reports_on_stdout else output,
+            stderr=output,
+            pass_fds=(lock, reports),
             start_new_session=True,
         )
-        opened.callback(process.wait)
-        opened.callback(_kill_group, process)
+        undo.callback(process.wait)
+        undo.callback(_signal_group, process.pid, signal.SIGKILL)
         pidfd = os.pidfd_open(process.pid)
-        opened.pop_all()
-    os.close(reports_end)
-    os.close(life_end)
-    return WorkerProcess(worker, process, reports, life, pidfd)
+        undo.pop_all()
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin as pipe:  # it has died already; its exit tells
+        pipe.write(job.order)
+    return process, pidfd
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process that has not been waited for, and everything it has started and left in its group."""
-    _signal_group(process, signal.SIGKILL)
+def _lock_for_child(fd: int, label: str) -> None:
+    """Take the lock that the child inherits: it lives exactly as long as the lock is held."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OSError(error.errno, f"{label} is still running") from error
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+def _signal_group(pid: int, number: int) -> None:
+    """Signal a process that has not been waited for, and everything it has started and left in its group."""
     with suppress(ProcessLookupError):  # it has made itself a group elsewhere
-        os.killpg(process.pid, number)
+        os.killpg(pid, number)
 
 
-def explain_exit(code: int) -> str:
-    """A return code in words, of a process that has not said how it ended."""
+def explain_exit(code: int | None) -> str:
+    """A return code in words, of a process that has not said how it ended; None if the code is not known."""
+    if code is None:
+        return "its process ended before the function had returned"
     if code < 0:
         try:
             return f"killed by {signal.Signals(-code).name}"

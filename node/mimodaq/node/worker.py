@@ -1,7 +1,7 @@
 """One worker process: attach the buffers, load the function, run it, report.
 
-Started as `python -m mimodaq.node.worker REPORTS LIFE` with two inherited descriptors: a pipe for reports (JSON
-lines) and one whose other end the node holds as long as it lives. The order to work comes on stdin.
+Started as `python -m mimodaq.node.worker REPORTS LIFE`: the inherited descriptor of the file for reports (JSON lines),
+and the file that the node keeps locked as long as it lives. The order to work comes on stdin.
 A worker decides nothing: whether it is started again is the node's matter.
 """
 
@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import atexit
 import errno
+import fcntl
 import gc
 import io
 import json
 import logging
 import os
-import select
+import shutil
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -30,27 +32,25 @@ from mimodaq.ring import Observer, Reader, Ring, RingClosed, RingEnding, RingErr
 
 _DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 """Trying again would only put good events into quarantine."""
+_LOOK_S: Final = 0.5
+"""While the node is away, it is looked for so often."""
 ORPHAN_S: Final = 30.0
 """How long a worker goes on to save its data after its node has died."""
 
 
 class Reports:
-    """The way back to the node: one JSON object a line."""
+    """The way back to the node: one JSON object a line, appended to a file in memory."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._lock = threading.Lock()
-        self.is_broken = False
 
     def send(self, kind: str, **content: Any) -> None:
-        """Send one report; nothing happens once the node is gone."""
+        """Send one report. Raises OSError when there is no memory left for it."""
         line = json.dumps({"kind": kind, **content}, default=_plain).encode() + b"\n"
         with self._lock:
-            while line and not self.is_broken:
-                try:
-                    line = line[os.write(self._fd, line) :]
-                except BrokenPipeError:
-                    self.is_broken = True
+            while line:
+                line = line[os.write(self._fd, line) :]
 
 
 def _plain(value: Any) -> Any:
@@ -115,7 +115,15 @@ class Worker:
 
     def _load(self) -> Callable[..., Any] | None:
         """The function; None when something is wrong with it, which is reported then."""
-        from mimodaq.functions import FormError, LoadError, check_buffers, check_options, load_function
+        from mimodaq.functions import (
+            FormError,
+            LoadError,
+            Surroundings,
+            check_buffers,
+            check_options,
+            check_surroundings,
+            load_function,
+        )
 
         order = self._order
         source_file = Path(order.source_file) if order.source_file else None
@@ -133,7 +141,14 @@ class Worker:
             self._report_problem(["config", problem.option], problem.message, problem.suggestion)
         if misfit:
             self._report_problem(["RB_assign"], misfit)
-        return None if problems or misfit else function
+        if problems or misfit:
+            return None
+        found = check_surroundings(
+            function, order.config, Surroundings.of(order.rb_assign, order.dtypes, order.processes)
+        )
+        for entry in found:
+            self._report_problem(entry.key, entry.message, entry.suggestion)
+        return None if found else function
 
     def interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         """SIGTERM: leave soon. Breaks into a source's code at once, into other code when it comes again.
@@ -259,26 +274,44 @@ class Worker:
 
     # -- when the node dies -----------------------------------------------------------------------------------
 
-    def watch_node(self, life: int) -> None:
+    def watch_node(self, life: Path) -> None:
         """Wait (in a thread) for the death of the node; then end the stream, so that every sink saves what there is."""
-        poll = select.poll()
-        poll.register(life, select.POLLHUP | select.POLLERR)
-        poll.poll()
+        with life.open("rb") as file:
+            _wait_for_death(file.fileno(), self._order.outlives_node_s)
         if self._order.check_only:
             os._exit(1)
         self._stopping = True
-        for name, segment in self._order.segments.items():
+        for segment in self._order.all_segments:
             try:
                 ring = Ring.attach(segment)
-                if name in self._order.source_buffers:
+                if segment in self._order.source_segments:
                     ring.end()
                 ring.unlink()
             except RingError:
                 continue  # removed by a sister
+        shutil.rmtree(life.parent, ignore_errors=True)  # nobody will read the reports
         if self._order.is_input:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         threading.Event().wait(ORPHAN_S)
         os._exit(1)
+
+
+def _wait_for_death(life: int, patience_s: float) -> None:
+    """Return when the lock of the node has been free for `patience_s` seconds."""
+    pause = threading.Event()
+    while True:
+        fcntl.flock(life, fcntl.LOCK_SH)  # waits as long as the node lives
+        fcntl.flock(life, fcntl.LOCK_UN)
+        give_up = time.monotonic() + patience_s
+        while (left := give_up - time.monotonic()) > 0:
+            pause.wait(min(left, _LOOK_S))
+            try:
+                fcntl.flock(life, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                break  # it was started again
+            fcntl.flock(life, fcntl.LOCK_UN)
+        else:
+            return
 
 
 def _files_opened_in(folder: Path) -> dict[Path, None]:
@@ -309,11 +342,13 @@ def _save_open_files() -> None:
 
 def main() -> None:
     """Entry point of the worker process."""
-    reports_fd, life_fd = int(sys.argv[1]), int(sys.argv[2])
+    reports_fd, life = int(sys.argv[1]), Path(sys.argv[2])
     order = Order.decode(sys.stdin.buffer.read())
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for fd in (reports_fd, life_fd):
-        os.set_inheritable(fd, False)  # they tell of this process, not of what it starts
+    for name in os.listdir("/proc/self/fd"):  # the lock and the reports tell of this process, not of what it starts
+        with suppress(OSError):
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
@@ -322,7 +357,7 @@ def main() -> None:
     worker = Worker(order, reports)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, worker.interrupt)
-    threading.Thread(target=worker.watch_node, args=(life_fd,), daemon=True, name="watch-node").start()
+    threading.Thread(target=worker.watch_node, args=(life,), daemon=True, name="watch-node").start()
     outcome = worker.run()
     try:
         _save_open_files()

@@ -1,0 +1,135 @@
+"""The ends of links on this node: what their processes are told, what is read from them and from their places in rings.
+
+Where an end listens follows from the setup alone, so that no host needs to tell another: the receivers of a host have
+the ports above its `data_port` in the order of the plan; `data_port` itself is for clients that look at events.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mimodaq.config import Setup
+from mimodaq.link import LinkError, LinkOrder, let_go
+from mimodaq.node._workers import Job, JobError
+from mimodaq.protocol.link import Settings
+from mimodaq.protocol.parts import LinkLine
+from mimodaq.protocol.plan import ClusterPlan, LinkPlan
+from mimodaq.ring import Ring, RingError, RingStatus
+
+
+@dataclass(frozen=True, slots=True)
+class LinkKeys:
+    """CURVE keys as Z85 text; all empty = plain TCP."""
+
+    public: str = ""
+    secret: str = field(default="", repr=False)
+    peers: Mapping[str, str] = field(default_factory=dict)
+    """Public keys of the other hosts."""
+    is_insecure: bool = False
+    """Plain TCP to other hosts was asked for."""
+
+
+@dataclass(slots=True)
+class LinkJobs:
+    """What is needed to start and judge the ends of links on one node."""
+
+    setup: Setup
+    plan: ClusterPlan
+    node: str
+    keys: LinkKeys
+    cut: set[str] = field(default_factory=set)
+
+    def job(self, link: LinkPlan, segment: str) -> Job:
+        """How the process of this node's end is started. Raises JobError when a key or an address is missing."""
+        is_sender = self.is_sender(link)
+        kind = "sender" if is_sender else "receiver"
+        module = f"mimodaq.link.copies_{kind}" if link.is_copies else f"mimodaq.link.{kind}"
+        return Job(module, self.order(link, segment).encode().encode(), ("-",), reports_on_stdout=True)
+
+    def is_sender(self, link: LinkPlan) -> bool:
+        """Whether this node has the sending end."""
+        return link.sender == self.node
+
+    def order(self, link: LinkPlan, segment: str) -> LinkOrder:
+        """The order of this node's end."""
+        is_sender = self.is_sender(link)
+        peer = link.receiver if is_sender else link.sender
+        key = self.keys.peers.get(peer, "")
+        if self.keys.public and not key:
+            raise LinkError(
+                f"link {link.name}: the broker knows no key of {peer}: mimodaq keys create {peer} --role host"
+            )
+        function = self.plan.nodes[self.node].functions
+        order = LinkOrder(
+            link=link.name,
+            segment=segment,
+            endpoint=f"tcp://{host_address(self.setup, link.receiver)}:{self._port(link)}",
+            group=link.group if is_sender else "",
+            codec=self.setup.links[link.buffer].codec if is_sender and link.buffer in self.setup.links else "none",
+            settings=Settings(),
+            public_key=self.keys.public,
+            secret_key=self.keys.secret,
+            insecure=self.keys.is_insecure,
+            give_up=link.name in self.cut,
+            has_local_members=is_sender and link.group in {f.name for f in function},
+        )
+        return replace(order, server_key=key) if is_sender else replace(order, client_key=key)
+
+    def _port(self, link: LinkPlan) -> int:
+        names = [one.name for one in self.plan.nodes[link.receiver].incoming]
+        return self.setup.hosts[link.receiver].data_port + 1 + names.index(link.name)
+
+    def let_go(self, link: LinkPlan, segment: str) -> dict[str, Any] | None:
+        """Give up a link whose process here has failed for good; the record of what is missing, if anything is."""
+        record = let_go(self.order(link, segment))
+        return None if record is None else {name: getattr(record, name) for name in record.__slots__}
+
+    def line(self, link: LinkPlan, report: Mapping[str, Any], status: RingStatus | None) -> LinkLine:
+        """The figures of one end, as its process has last reported them."""
+        lag = report.get("lag", 0)
+        if status is not None and self.is_sender(link):
+            lag = max((g.pending for g in status.groups if g.name == link.group), default=lag)
+        return LinkLine(
+            name=link.name,
+            connected=bool(report.get("connected", False)),
+            rate_hz=float(report.get("rate_hz", 0.0)),
+            bytes_per_s=float(report.get("bytes_per_s", 0.0)),
+            lag=lag,
+            unacknowledged=report.get("unacknowledged", 0),
+            reconnects=report.get("reconnects", 0),
+            redelivered=report.get("redelivered", 0),
+            round_trip_s=float(report.get("round_trip_s", 0.0)),
+        )
+
+    def moved(self, link: LinkPlan, rings: Mapping[str, Ring]) -> int:
+        """Events that this end has handed over: acknowledged at the sender, committed at the receiver."""
+        if self.is_sender(link):
+            place = rings[link.from_ring].place(link.name, link.group)
+            return place.released if place else 0
+        place = rings[link.to_ring].place(link.name)
+        return place.position if place else 0
+
+    def dropped(self, link: LinkPlan, rings: Mapping[str, Ring]) -> int:
+        """Events that were thrown away because the link was given up and nobody else was there for them."""
+        if not self.is_sender(link) or link.is_copies:
+            return 0
+        try:
+            place = rings[link.from_ring].place(f"~{link.name}", link.group)
+        except RingError:
+            return 0
+        return place.released if place else 0
+
+
+def host_address(setup: Setup, host: str) -> str:
+    """The numerical address of a host of the setup. Raises JobError when its name cannot be resolved."""
+    address = setup.hosts[host].address
+    try:
+        found = socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        where = setup.hosts[host].where
+        raise JobError(f"{where}: looking up the address {address!r} of {host}: {error.strerror}") from error
+    number = str(found[0][4][0])
+    return f"[{number}]" if ":" in number else number
