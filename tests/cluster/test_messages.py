@@ -57,6 +57,7 @@ EXAMPLES = [
     m.Info(1, True, b"{}"),
     m.Memory(3, State.RUNNING, "0123456789abcdef", 12, cut=("RB_1:daq1>ana1",), ended=REPORT.ended),
     m.Answer(1, True, "run 12 is running", 12),
+    m.Refused("ana1 may watch, not send a setup"),
     m.Cluster(
         5, 1, State.OFFLINE, State.RUNNING, 0.5, 12, 1.5, 10, "anna", "ana1 is not heard", "0123456789abcdef", (),
         (m.NodeLine("ana1", State.OFFLINE, "lost", 4.0, True, False, 0.0, 0.0, 0.0),),

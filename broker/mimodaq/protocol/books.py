@@ -61,6 +61,12 @@ class Books:
         """Running time, pauses not counted."""
         return self._ran_s + (now - self._running_since if self._running_since is not None else 0.0)
 
+    def committed(self, node: str, ring: str) -> int:
+        """Events of a ring, by the account of its node; 0 if there is none yet."""
+        account = self.accounts.get(node)
+        rings = account.rings if account is not None else ()
+        return max((g.committed for r in rings if r.ring == ring for g in r.groups), default=0)
+
     def row(self, now: float, *, is_over: bool = False) -> RunRow:
         """The row of the database."""
         return RunRow(

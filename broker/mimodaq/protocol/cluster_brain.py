@@ -181,8 +181,9 @@ class ClusterBrain(Situation):
                 node.out_since = now
             if ended is not None and ended.run == run and is_out(report, run):
                 self.books.accounts[name] = ended
-            if report.run == run and self.plan is not None and name == self.plan.counted_node:
-                self.books.events = max(self.books.events, report.events)
+            if self.plan is not None and name == self.plan.counted_node:
+                counted = report.events if report.run == run else self.books.committed(name, self.plan.counted_ring)
+                self.books.events = max(self.books.events, counted)
         if ended is not None and self._accounts_missing.get(name) == ended.run and report.run != ended.run:
             del self._accounts_missing[name]
             return [LateAccount(ended.run, name, ended)]

@@ -35,6 +35,7 @@ from mimodaq.protocol.messages import (
     Message,
     Peers,
     PeersAsk,
+    Refused,
     Report,
 )
 from mimodaq.protocol.parts import Wire
@@ -68,6 +69,7 @@ _ALL: Final = (
     Answer,
     Cluster,
     Memory,
+    Refused,
 )
 _KINDS: Final[dict[str, type[Wire]]] = {cls.__name__.lower(): cls for cls in _ALL}
 _NAMES: Final = {cls: kind for kind, cls in _KINDS.items()}

@@ -3,10 +3,13 @@
 Start reading at `link_sender` and `link_receiver`; `link_messages` is what goes over the wire.
 """
 
+from mimodaq.protocol.link_codec import HEADER_LIMIT, MessageError
 from mimodaq.protocol.link_common import (
+    Cut,
     Finish,
     Gap,
     Garbled,
+    GiveUp,
     Identity,
     Leave,
     Outcome,
@@ -17,27 +20,29 @@ from mimodaq.protocol.link_common import (
 )
 from mimodaq.protocol.link_messages import (
     CODECS,
-    HEADER_LIMIT,
     METADATA_COLUMNS,
     Batch,
     Message,
-    MessageError,
     check_batch,
     decode,
     encode,
     metadata_bytes,
 )
-from mimodaq.protocol.link_receiver import Kept, Receiver
-from mimodaq.protocol.link_sender import Place, Sender
+from mimodaq.protocol.link_receiver import Receiver
+from mimodaq.protocol.link_receiver_events import Kept
+from mimodaq.protocol.link_sender import Sender
+from mimodaq.protocol.link_sender_events import Place
 
 __all__ = [
     "CODECS",
     "HEADER_LIMIT",
     "METADATA_COLUMNS",
     "Batch",
+    "Cut",
     "Finish",
     "Gap",
     "Garbled",
+    "GiveUp",
     "Identity",
     "Kept",
     "Leave",

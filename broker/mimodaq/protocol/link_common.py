@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
 from mimodaq.protocol.link_messages import METADATA_COLUMNS, Message
+
+SELDOM_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,9 @@ class Settings:
     """Time a receiver that has closed its mirror stays to say so."""
     confirm_s: float = 60.0
     """Time a sender without answer waits to be told that the mirror is closed, once every event is acknowledged."""
+    copies_hz: float = 50.0
+    """Copies for observers: at most so many events per second."""
+    copies_bytes_per_s: float = 10e6
 
     def batch_events(self, event_bytes: int) -> int:
         """How many events make a batch."""
@@ -63,6 +69,8 @@ class Outcome(enum.Enum):
     """Every event is acknowledged, but nobody has confirmed that the mirror is closed."""
     LEFT = "left"
     """It was told to leave; a successor goes on."""
+    CUT = "cut"
+    """The link was given up: what had not been committed on the other side will not come there."""
     FATAL = "fatal"
     """The two ends do not fit; trying again cannot mend that."""
 
@@ -75,6 +83,11 @@ class Tick:
 @dataclass(frozen=True, slots=True)
 class Leave:
     """Somebody wants this end to leave its place to a successor."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The link is to end although its stream has not: its other end will not come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +124,22 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """The link is given up here: a record of what this end is certain of."""
+
+    link: str
+    stream: int
+    position: int
+    """Events with smaller numbers were committed (receiver) or acknowledged (sender)."""
+    sequence: int
+    """Receiver: number in the source ring of the last event committed; -1 = unknown."""
+    sent: int
+    """Events with smaller numbers were sent, or handed to the sender, as far as this end knows."""
+    final: int
+    """Number of events of the whole stream, -1 = not known here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The end of this end: leave the ring as the outcome says."""
 
@@ -119,19 +148,20 @@ class Finish:
 
 
 @dataclass(slots=True)
-class Noise:
-    """Garbage that arrives: all is counted, little is said."""
+class Seldom:
+    """What a stranger can make happen any number of times: all is counted, little is said."""
 
+    level: str
     count: int = 0
     _said: float | None = None
 
-    def hear(self, reason: str, now: float) -> list[Say]:
+    def say(self, text: str, now: float) -> list[Say]:
         """Count one; say so at most every 10 s."""
         self.count += 1
-        if self._said is not None and now - self._said < 10.0:
+        if self._said is not None and now - self._said < SELDOM_S:
             return []
         self._said = now
-        return [Say("warning", f"link: ignored {reason}; {self.count} such messages so far")]
+        return [Say(self.level, f"{text} ({self.count} so far)")]
 
 
 @dataclass(frozen=True, slots=True)

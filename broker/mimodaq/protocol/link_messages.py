@@ -1,33 +1,21 @@
-"""What the two ends of a link say to each other, and how it is written: msgpack headers, raw frames behind a batch.
+"""What the two ends of a link say to each other.
 
-A message is a msgpack list ``[MAGIC, VERSION, kind, field, ...]``; a batch is followed by two frames, its events
-(`count` records, back to back) and their metadata (see `metadata_bytes`). Numbers of events count from 0 what the
-sender's place in its reader group was handed, so they are dense and in the order of sending; the numbers of the source
-ring travel with a batch for the records only, because in a group that spans hosts one link gets some of them.
-
-Nothing that arrives is trusted: `decode` checks kind, types, ranges and sizes and raises MessageError, nothing else.
+Headers are written as `link_codec` says; a batch is followed by two raw frames, its events (`count` records, back to
+back) and their metadata (see `metadata_bytes`). Numbers of events count from 0 what the sender's place in its reader
+group was handed, so they are dense and in the order of sending; the numbers of the source ring travel with a batch for
+the records only, because in a group that spans hosts one link gets some of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
-import msgpack
+from mimodaq.protocol.link_codec import Codec, MessageError
 
-MAGIC: Final = "mimodaq.link"
-VERSION: Final = 1
-HEADER_LIMIT: Final = 64 * 1024
-"""Bytes; a longer header is refused unread. The dtype of a buffer is the longest thing in one."""
-TEXT_LIMIT: Final = 48 * 1024
-_NUMBER_LIMIT: Final = 1 << 63
 METADATA_COLUMNS: Final = 3
 """counter int64, timestamp float64, deadtime float64: 8 bytes each."""
 CODECS: Final = ("none", "lz4", "zstd")
-
-
-class MessageError(ValueError):
-    """What arrived is no message of a link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,49 +126,14 @@ class Bye:
 
 Message = Hello | Welcome | Refused | Open | Batch | Ping | Ack | Unknown | Bye
 
-_KINDS: Final[dict[str, type[Message]]] = {
-    kind.__name__: kind for kind in (Hello, Welcome, Refused, Open, Batch, Ping, Ack, Unknown, Bye)
-}
-_TYPES: Final = {
-    kind: tuple((field.name, {"int": int, "str": str, "bool": bool}[str(field.type)]) for field in fields(cls))
-    for kind, cls in _KINDS.items()
-}
-
-
-def encode(message: Message) -> bytes:
-    """The header frame of a message."""
-    kind = type(message).__name__
-    body = [MAGIC, VERSION, kind, *(getattr(message, name) for name, _ in _TYPES[kind])]
-    return msgpack.packb(body)  # type: ignore[no-any-return]
-
-
-def decode(raw: bytes) -> Message:
-    """The inverse of `encode`; raises MessageError for anything that is no message of this version."""
-    if len(raw) > HEADER_LIMIT:
-        raise MessageError(f"a header of {len(raw)} bytes, at most {HEADER_LIMIT} are allowed")
-    try:
-        body: Any = msgpack.unpackb(raw, raw=False, use_list=True)
-    except Exception as error:  # msgpack raises a dozen kinds, RecursionError and UnicodeError among them
-        raise MessageError(f"a header that is no msgpack ({type(error).__name__})") from error
-    if not isinstance(body, list) or len(body) < 3 or body[0] != MAGIC:
-        raise MessageError("a header that is none of a link")
-    if body[1] != VERSION:
-        raise MessageError(f"a message of link version {str(body[1])[:20]}, this mimodaq speaks {VERSION}")
-    kind, values = body[2], body[3:]
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise MessageError(f"a message of the unknown kind {str(kind)[:40]!r}")
-    expected = _TYPES[kind]
-    if len(values) != len(expected):
-        raise MessageError(f"{kind} with {len(values)} fields, it has {len(expected)}")
-    for value, (name, type_) in zip(values, expected, strict=True):
-        if type(value) is not type_:
-            raise MessageError(f"{kind}.{name} is a {type(value).__name__}, not a {type_.__name__}")
-        if isinstance(value, str) and len(value) > TEXT_LIMIT:
-            raise MessageError(f"{kind}.{name} has {len(value)} characters, at most {TEXT_LIMIT} are allowed")
-        lowest = -1 if name in ("final", "sequence") else 0
-        if isinstance(value, int) and not lowest <= value < _NUMBER_LIMIT:
-            raise MessageError(f"{kind}.{name} = {str(value)[:25]} is out of range")
-    return _KINDS[kind](*values)
+_CODEC: Final[Codec[Message]] = Codec(
+    "link",
+    1,
+    (Hello, Welcome, Refused, Open, Batch, Ping, Ack, Unknown, Bye),
+    may_be_missing=frozenset(("final", "sequence")),
+)
+encode = _CODEC.encode
+decode = _CODEC.decode
 
 
 def metadata_bytes(count: int) -> int:

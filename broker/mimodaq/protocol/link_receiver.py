@@ -16,6 +16,9 @@ exactly where the last one ended; what overlaps is skipped, a hole is reported (
 Credits: `limit` is the number up to which the sender may send: what is committed plus the free slots, bounded by the
 window. It never goes down within a session. The mirror may have other writers; then slots promised may be taken by
 them, and batches wait in the shell, bounded by the window.
+
+A link that is given up (`GiveUp`) hears nothing any more; what it has accepted is stored as far as there are slots,
+the record is written (`Cut`) and the mirror ends, so that everything behind it works off what there is.
 """
 
 from __future__ import annotations
@@ -25,18 +28,53 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from mimodaq.protocol.link_common import (
+    Cut,
     Finish,
     Gap,
     Garbled,
+    GiveUp,
     Identity,
     Leave,
-    Noise,
     Outcome,
     Say,
+    Seldom,
     Settings,
     Tick,
 )
 from mimodaq.protocol.link_messages import Ack, Batch, Bye, Hello, Message, Open, Ping, Refused, Unknown, Welcome
+from mimodaq.protocol.link_receiver_events import (
+    BeginStream,
+    Discard,
+    Effect,
+    EndStream,
+    Event,
+    Figures,
+    Heard,
+    Kept,
+    MirrorEnding,
+    Reply,
+    Room,
+    Store,
+    Stored,
+)
+
+__all__ = [
+    "STARVED_S",
+    "BeginStream",
+    "Discard",
+    "Effect",
+    "EndStream",
+    "Event",
+    "Figures",
+    "Heard",
+    "Kept",
+    "MirrorEnding",
+    "Receiver",
+    "Reply",
+    "Room",
+    "Store",
+    "Stored",
+]
 
 STARVED_S: Final = 0.002
 """How often a receiver looks for free slots when the sender has used up its credits."""
@@ -44,108 +82,12 @@ _RESEND_S: Final = 0.2
 """A hole in the numbers is reported at most so often."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What the mirror's ring remembers of the link."""
-
-    stream: int
-    """0 = nothing yet."""
-    position: int
-    is_ended: bool
-    previous: int
-    """The stream before this one, 0 = none."""
-
-
-# -- events ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A message; the frames of a batch have been checked."""
-
-    peer: bytes
-    """Whom to answer."""
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The next `count` accepted events are committed; the last has this number in the source ring."""
-
-    count: int
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """So many slots of the mirror are free for this link."""
-
-    slots: int
-
-
-@dataclass(frozen=True, slots=True)
-class MirrorEnding:
-    """The mirror's writers are told to stop: nothing more can be stored."""
-
-
-Event = Heard | Garbled | Stored | Room | MirrorEnding | Leave | Tick
-
-
-# -- effects -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Send a message to a peer."""
-
-    peer: bytes
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Commit the batch that was just heard without its first `skip` events, after those accepted before it."""
-
-    skip: int
-
-
-@dataclass(frozen=True, slots=True)
-class Discard:
-    """Forget accepted batches that are not committed; they will come again."""
-
-
-@dataclass(frozen=True, slots=True)
-class BeginStream:
-    """Let the ring remember a new stream, of which event `position` will be the first."""
-
-    stream: int
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class EndStream:
-    """The stream is complete: close the writer."""
-
-
-Effect = Reply | Store | Discard | BeginStream | EndStream | Gap | Say | Finish
-
-
-@dataclass(slots=True)
-class Figures:
-    """What the receiver has done so far."""
-
-    stored: int = 0
-    redelivered: int = 0
-    """Events that came although they were there already."""
-    sessions: int = 0
-    garbage: int = 0
-
-
 @dataclass(slots=True)
 class _Session:
     peer: bytes
     nonce: int
     ping: int = 0
+    sent: int = 0
     final: int = -1
 
 
@@ -172,7 +114,9 @@ class Receiver:
         self._resend_at = now
         self._is_silent = True
         self._is_finished = False
-        self._noise = Noise()
+        self._cut_due: float | None = None
+        self._noise = Seldom("warning")
+        self._refusals = Seldom("error")
 
     # -- what the shell asks ----------------------------------------------------------------------------------
 
@@ -209,7 +153,7 @@ class Receiver:
             case Heard(peer, message):
                 effects = self._hear(peer, message, now)
             case Garbled(reason):
-                effects = [*self._noise.hear(reason, now)]
+                effects = [*self._noise.say(f"link {self._me.link}: ignored {reason}", now)]
                 self.figures.garbage += 1
             case Stored(count, sequence):
                 effects = self._stored(count, sequence, now)
@@ -220,6 +164,8 @@ class Receiver:
                 effects = self._depart("the mirror is told to end", Outcome.FATAL)
             case Leave():
                 effects = self._depart("told to leave", Outcome.LEFT)
+            case GiveUp():
+                self._cut_due = self._cut_due or now + self._settings.leave_s
             case Tick():
                 pass
             case _:
@@ -229,9 +175,11 @@ class Receiver:
     # -- messages ---------------------------------------------------------------------------------------------
 
     def _hear(self, peer: bytes, message: Message, now: float) -> list[Effect]:
+        if self._cut_due is not None:
+            return []
         match message:
             case Hello():
-                return self._hello(peer, message)
+                return self._hello(peer, message, now)
             case Open():
                 return self._open(peer, message, now)
             case Batch() | Ping():
@@ -251,11 +199,11 @@ class Receiver:
         self._heard = now
         self._is_silent = False
 
-    def _hello(self, peer: bytes, hello: Hello) -> list[Effect]:
+    def _hello(self, peer: bytes, hello: Hello, now: float) -> list[Effect]:
         refusal = self._refusal(hello)
         if refusal:
             text = f"link {self._me.link}: refused the sender of {hello.ring[:100]}: {refusal}"
-            return [Reply(peer, Refused(hello.session, refusal)), Say("error", text)]
+            return [Reply(peer, Refused(hello.session, refusal)), *self._refusals.say(text, now)]
         self._offered = _Session(peer, self._fresh())
         limit = self.position + min(self._room, self._window)
         welcome = Welcome(hello.session, self._offered.nonce, self.stream, self.position, limit, self.is_ended)
@@ -341,6 +289,7 @@ class Receiver:
 
     def _ping(self, session: _Session, ping: Ping, now: float) -> list[Effect]:
         session.ping = max(session.ping, ping.number)
+        session.sent = max(session.sent, ping.sent)
         session.final = max(session.final, ping.final)
         effects = self._end_if_complete(session)
         if ping.sent > self.received:
@@ -396,6 +345,8 @@ class Receiver:
     def _watch(self, now: float) -> list[Effect]:
         if self._is_finished:
             return []
+        if self._cut_due is not None and (not self.backlog or self.is_ended or now >= self._cut_due):
+            return self._cut()
         if self.is_ended and now - self._heard >= self._settings.linger_s:
             return self._finish(Outcome.DONE, f"all {self.position} events are in the mirror; the sender is silent")
         if not self._is_silent and now - self._heard >= self._settings.silence_s:
@@ -403,6 +354,23 @@ class Receiver:
             silent_s = now - self._heard
             return [Say("warning", f"link {self._me.link}: nothing heard of the sender for {silent_s:.1f} s")]
         return []
+
+    def _cut(self) -> list[Effect]:
+        if self.is_ended:
+            return self._depart("", Outcome.DONE)
+        session = self._session or self._offered
+        sent, final = (max(session.sent, self.received), session.final) if session else (self.received, -1)
+        self.is_ended = True
+        text = f"given up after {self.position} events" + (f" of {final}" if final >= 0 else "")
+        effects: list[Effect] = [
+            Cut(self._me.link, self.stream, self.position, self._sequence, sent, final),
+            Say("error", f"link {self._me.link}: {text}"),
+            Discard(),
+            EndStream(),
+        ]
+        if self._session is not None:
+            effects.append(Reply(self._session.peer, Bye(self._session.nonce)))
+        return effects + self._finish(Outcome.CUT, text)
 
     def _depart(self, reason: str, outcome: Outcome) -> list[Effect]:
         effects: list[Effect] = []

@@ -15,25 +15,28 @@ the place survive every crash, the session does not have to. Whatever is silent 
 A place whose link is down for too long may be given up (`give_back_s`): its events go to the other members of the
 group, and those that were on the way are *in doubt*: if the other end comes back, it tells which of them it had
 committed, and these are named as doubled. A new place has a new *stream* number and counts from 0.
+
+A link that is given up for good (`GiveUp`) leaves a record (`Cut`) and ends; what the shell does with the events of
+its group then depends on who else is in it.
 """
 
 from __future__ import annotations
 
-import enum
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, assert_never
 
 from mimodaq.protocol.link_common import (
+    Cut,
     Finish,
     Gap,
     Garbled,
+    GiveUp,
     Identity,
     Leave,
-    Noise,
     Outcome,
     Say,
+    Seldom,
     Settings,
     Tick,
     Transmit,
@@ -45,6 +48,7 @@ from mimodaq.protocol.link_sender_events import (
     Doubled,
     Effect,
     Event,
+    Figures,
     Heard,
     Join,
     Joined,
@@ -52,6 +56,7 @@ from mimodaq.protocol.link_sender_events import (
     Release,
     Resign,
     SourceEnded,
+    State,
     Taken,
     TransmitBatch,
 )
@@ -77,35 +82,8 @@ __all__ = [
 ]
 
 
-class State(enum.Enum):
-    """State of the sender."""
-
-    PAUSING = "pausing"
-    """Until it connects (again)."""
-    CONNECTING = "connecting"
-    """Hello is said, no answer yet."""
-    OPEN = "open"
-    FINISHED = "finished"
-
-
 _NOBODY: Final = 0
 _NO_SESSION: Final = -1
-
-
-@dataclass(slots=True)
-class Figures:
-    """What the sender has done so far."""
-
-    acknowledged: int = 0
-    """Events known to be committed on the other side."""
-    resent: int = 0
-    """Events sent more than once."""
-    reconnects: int = 0
-    doubled: int = 0
-    given_back: int = 0
-    round_trip_s: float = 0.0
-    """Of the last ping."""
-    garbage: int = 0
 
 
 class Sender:
@@ -133,7 +111,7 @@ class Sender:
         self._ping = 0
         self._pinged = 0.0
         self._answered = True
-        self._noise = Noise()
+        self._noise = Seldom("warning")
         self._lost_said = False
 
     # -- what the shell asks ----------------------------------------------------------------------------------
@@ -184,7 +162,7 @@ class Sender:
             case Heard(message):
                 effects = self._hear(message, now)
             case Garbled(reason):
-                effects = [*self._noise.hear(reason, now)]
+                effects = [*self._noise.say(f"link {self._me.link}: ignored {reason}", now)]
                 self.figures.garbage += 1
             case Taken(count):
                 self.taken += count
@@ -197,6 +175,8 @@ class Sender:
             case Leave():
                 self._is_leaving = True
                 self._leave_due = now + self._settings.leave_s
+            case GiveUp():
+                effects = self._cut()
             case Tick():
                 pass
             case _:
@@ -371,6 +351,18 @@ class Sender:
         effects: list[Effect] = [Transmit(Bye(self._nonce))] if self.state is State.OPEN else []
         left = self.taken - self.released
         return effects + self._finish(Outcome.LEFT, f"told to leave; {left} events wait for a successor")
+
+    def _cut(self) -> list[Effect]:
+        final = self.taken if self._is_source_ended else -1
+        in_doubt = self.taken - self.released
+        text = f"given up; {self.released} events are on the other side, of {in_doubt} more that is not known"
+        effects: list[Effect] = [
+            Cut(self._me.link, self.stream, self.released, -1, self.taken, final),
+            Say("error", f"link {self._me.link}: {text}"),
+        ]
+        if self.state is State.OPEN:
+            effects.append(Transmit(Bye(self._nonce)))
+        return effects + self._finish(Outcome.CUT, text)
 
     # -- giving events back -----------------------------------------------------------------------------------
 

@@ -1,10 +1,11 @@
-"""What the sending end of a link hears (events) and what it wants done (effects)."""
+"""What the sending end of a link hears (events) and wants done (effects), its states and figures."""
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
-from mimodaq.protocol.link_common import Finish, Gap, Garbled, Leave, Say, Tick, Transmit
+from mimodaq.protocol.link_common import Cut, Finish, Gap, Garbled, GiveUp, Leave, Say, Tick, Transmit
 from mimodaq.protocol.link_messages import Message
 
 
@@ -16,6 +17,33 @@ class Place:
     """Random, made with the place; never 0."""
     released: int
     taken: int
+
+
+class State(enum.Enum):
+    """State of the sender."""
+
+    PAUSING = "pausing"
+    """Until it connects (again)."""
+    CONNECTING = "connecting"
+    """Hello is said, no answer yet."""
+    OPEN = "open"
+    FINISHED = "finished"
+
+
+@dataclass(slots=True)
+class Figures:
+    """What the sender has done so far."""
+
+    acknowledged: int = 0
+    """Events known to be committed on the other side."""
+    resent: int = 0
+    """Events sent more than once."""
+    reconnects: int = 0
+    doubled: int = 0
+    given_back: int = 0
+    round_trip_s: float = 0.0
+    """Of the last ping."""
+    garbage: int = 0
 
 
 # -- events ------------------------------------------------------------------------------------------------
@@ -52,7 +80,7 @@ class Joined:
     place: Place
 
 
-Event = Begin | Heard | Garbled | Taken | SourceEnded | Joined | Leave | Tick
+Event = Begin | Heard | Garbled | Taken | SourceEnded | Joined | Leave | GiveUp | Tick
 
 
 # -- effects -----------------------------------------------------------------------------------------------
@@ -104,4 +132,4 @@ class Doubled:
     count: int
 
 
-Effect = Connect | Transmit | TransmitBatch | Release | Resign | Join | Doubled | Gap | Say | Finish
+Effect = Connect | Transmit | TransmitBatch | Release | Resign | Join | Doubled | Gap | Cut | Say | Finish

@@ -324,6 +324,14 @@ class LogBatch(Wire):
 
 
 @dataclass(frozen=True, slots=True)
+class Refused(Wire):
+    """A message of yours was not accepted and has changed nothing; also from broker to node."""
+
+    text: Text
+    """Why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeLine(Wire):
     """One node in the cluster's snapshot; its details are in its own `Report`, which the broker passes on."""
 
@@ -366,7 +374,7 @@ class Cluster(Wire):
 
 
 FromNode = Beat | Report | Done | ClockAsk | PeersAsk | LogLine | Fetch
-ToNode = Do | ClockAnswer | Peers | Chunk
+ToNode = Do | ClockAnswer | Peers | Chunk | Refused
 FromClient = Ask | Fetch | Chunk | LogAsk | Inquire
-ToClient = Answer | Cluster | Report | LogLine | LogBatch | Info | Chunk
+ToClient = Answer | Cluster | Report | LogLine | LogBatch | Info | Chunk | Refused
 Message = FromNode | ToNode | FromClient | ToClient | Memory

@@ -138,6 +138,20 @@ class NodeBrain:
             dues.append(self._force_at)
         return min(dues)
 
+    @property
+    def part(self) -> Run | None:
+        """The node's part of the run, from the launch of its first worker to the closing of the books."""
+        return self._run
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether all workers have gone and the books are being closed."""
+        return self._is_closing
+
+    def restarts_of(self, worker: runs.WorkerId) -> int:
+        """How often a worker of the run was started again."""
+        return self._run.worker_states()[worker][1] if self._run is not None else 0
+
     # -- commands ---------------------------------------------------------------------------------------------
 
     def _told(self, do: Do, now: float) -> list[Effect]:

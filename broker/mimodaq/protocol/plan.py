@@ -134,6 +134,8 @@ class ClusterPlan:
     """(node, function or link) in the order in which they end: sources first."""
     counted_node: str
     """Where the buffer lives whose events `events_limit` counts."""
+    counted_ring: str
+    """Name of its ring there."""
     source_nodes: frozenset[str]
     """Nodes where events come into being."""
     events_limit: int | None = None
@@ -209,6 +211,7 @@ class _Planner:
             tuple(self.links.values()),
             self._waves(),
             self.home[self.setup.counted_buffer],
+            self.setup.counted_buffer,
             frozenset(name for name, node in nodes.items() if node.has_sources),
             self.setup.events_limit,
             self.setup.duration_s,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mimodaq.client import _cluster_cli
 from mimodaq.client._streams import prepare
 
 app = typer.Typer(
@@ -149,6 +150,34 @@ def bench(
     from mimodaq.client.bench import bench as carry_out
 
     raise typer.Exit(carry_out(what, json_))
+
+
+@app.command()
+def node(
+    name: Annotated[str, typer.Argument(help="Name of this host in setups (hosts:).", metavar="NAME")],
+    broker: Annotated[
+        str, typer.Option(help="Address of the broker: HOST or HOST:PORT.", envvar="MIMODAQ_BROKER")
+    ] = "127.0.0.1",
+    data: Annotated[Path, typer.Option(help="Runs are written below this directory.")] = Path(),
+    state: Annotated[
+        Path | None, typer.Option(help="Directory for what must survive a restart; one for each node of a computer.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Key file of this host, see mimodaq keys.")] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Plain TCP to other hosts: anybody on the network can read and write.")
+    ] = False,
+) -> None:
+    """Be one host of a cluster: make rings, run functions and links, as the broker says.
+
+    It goes on without a broker, and takes its run over again after a restart. SIGTERM or Ctrl-C makes it leave.
+    """
+    from mimodaq.client._node import NodeRequest
+    from mimodaq.client._node import node as carry_out
+
+    raise typer.Exit(carry_out(NodeRequest(name, broker, state, data, key, insecure)))
+
+
+_cluster_cli.register(app)
 
 
 def main() -> None:

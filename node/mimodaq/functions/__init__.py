@@ -23,6 +23,7 @@ from mimodaq.functions._forms import (
 from mimodaq.functions._io import FunctionIO
 from mimodaq.functions._load import LoadError, load_function, user_frames
 from mimodaq.functions._requires import requires
+from mimodaq.functions._surroundings import SetupProblem, Surroundings, check_surroundings, checked_by
 
 BUILTINS: Final = {
     "simulate": "physics",
@@ -31,13 +32,15 @@ BUILTINS: Final = {
     "double_pulses": "physics",
     "histograms": "physics",
     "waveforms": "physics",
+    "build_events": "building",
     "to_parquet": "files",
     "to_csv": "files",
     "replay": "files",
     "to_tar": "files",
     "drain": "_drain",
+    "picoscope": ".picoscope",
 }
-"""Name of each built-in function and the part it lives in."""
+"""Name of each built-in function and the part it lives in; with a dot: a package beside this one."""
 
 __all__ = [
     "BUILTINS",
@@ -47,8 +50,12 @@ __all__ = [
     "LoadError",
     "OptionProblem",
     "OutputError",
+    "SetupProblem",
+    "Surroundings",
     "check_buffers",
     "check_options",
+    "check_surroundings",
+    "checked_by",
     "describe",
     "form_of",
     "load_function",
@@ -61,7 +68,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in BUILTINS:
-        return getattr(importlib.import_module(f"mimodaq.functions.{BUILTINS[name]}"), name)
+        return getattr(importlib.import_module(f".{BUILTINS[name]}", __name__), name)
     raise AttributeError(f"mimodaq.functions has no {name!r}")
 
 

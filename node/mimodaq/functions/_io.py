@@ -39,6 +39,8 @@ class FunctionIO:
     is_stopping: Callable[[], bool] = lambda: False
     """Whether the run is being stopped; long waits of a source must ask."""
     register: Callable[[Sequence[Path]], None] = lambda paths: None
+    flag: Callable[[str], None] = lambda reason: None
+    """Tell why the run is not to be called good although it goes on, for example a scope that was unplugged."""
     figures: dict[str, Any] = field(default_factory=dict)
 
     @property

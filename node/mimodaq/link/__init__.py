@@ -1,5 +1,6 @@
 """Links: the events of a ring on one host, in the mirror of that ring on another; nothing lost, nothing twice."""
 
-from mimodaq.link._order import LinkError, LinkOrder
+from mimodaq.link._drop import dropped_place, let_go
+from mimodaq.link._order import LinkError, LinkOrder, WindowOrder
 
-__all__ = ["LinkError", "LinkOrder"]
+__all__ = ["LinkError", "LinkOrder", "WindowOrder", "dropped_place", "let_go"]

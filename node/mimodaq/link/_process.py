@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import secrets
 import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
+
+import zmq
 
 from mimodaq.link._order import LinkError, LinkOrder
 from mimodaq.protocol.link import Finish, Identity, Outcome
@@ -21,25 +25,25 @@ EXIT_DONE: Final = 0
 EXIT_FATAL: Final = 2
 EXIT_ABORTED: Final = 3
 FIGURES_S: Final = 1.0
+_STDOUT: Final = 1
+
+FigureReport = Callable[[float, int, int, Callable[[], dict[str, Any]]], None]
 
 
 class Reports:
-    """The way to whoever has started this process: JSON lines on stdout. Nothing happens once nobody listens."""
+    """The way to whoever has started this process: JSON lines on stdout, a pipe or a file that grows.
+
+    A line is written at once and in one piece. Nobody listening, or no room on the disk, harms nothing.
+    """
 
     def __init__(self) -> None:
-        self._is_broken = False
         self._due = 0.0
         self._before: tuple[float, int] | None = None
 
     def send(self, kind: str, **content: Any) -> None:
         """Send one report."""
-        if self._is_broken:
-            return
-        try:
-            sys.stdout.write(json.dumps({"kind": kind, **content}) + "\n")
-            sys.stdout.flush()
-        except BrokenPipeError:
-            self._is_broken = True
+        with suppress(OSError):  # the reports are for somebody who is gone, or can do nothing about a full disk
+            os.write(_STDOUT, json.dumps({"kind": kind, **content}).encode() + b"\n")
 
     def record(self, effect: Any) -> None:
         """Report an effect of the session with all its fields, under its name in small letters."""
@@ -50,14 +54,17 @@ class Reports:
 
     def figures(self, now: float, events: int, event_bytes: int, figures: Callable[[], dict[str, Any]]) -> None:
         """Report figures, at most once per second; rates from `events`, the number moved so far."""
-        if now < self._due:
-            return
+        if now >= self._due:
+            self.last_figures(now, events, event_bytes, figures)
+
+    def last_figures(self, now: float, events: int, event_bytes: int, figures: Callable[[], dict[str, Any]]) -> None:
+        """Report figures now."""
         self._due = now + FIGURES_S
         rate_hz = 0.0
-        if self._before is not None:
+        if self._before is not None and now > self._before[0]:
             rate_hz = (events - self._before[1]) / (now - self._before[0])
         self._before = (now, events)
-        self.send("figures", events=events, rate_hz=rate_hz, mb_per_s=rate_hz * event_bytes / 1e6, **figures())
+        self.send("figures", events=events, rate_hz=rate_hz, bytes_per_s=rate_hz * event_bytes, **figures())
 
 
 def fresh() -> int:
@@ -70,41 +77,53 @@ def identity_of(ring: Ring, link: str) -> Identity:
     return Identity(link, ring.identity, json.dumps(ring.dtype.descr), ring.dtype.itemsize)
 
 
-class Stop:
-    """Set by SIGTERM and SIGINT; the loop looks at it."""
+class Signals:
+    """What this process was told by signals; the loop looks at it."""
 
     def __init__(self) -> None:
-        self.is_asked = False
-        signal.signal(signal.SIGTERM, self._ask)
+        self._asked: set[int] = set()
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
+            signal.signal(number, self._note)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def _ask(self, *_: object) -> None:
-        self.is_asked = True
+    def _note(self, number: int, _: object) -> None:
+        self._asked.add(number)
 
-    def take(self) -> bool:
-        """Whether it was asked for since the last call."""
-        asked, self.is_asked = self.is_asked, False
+    def take(self, number: signal.Signals) -> bool:
+        """Whether this signal came since the last call."""
+        asked = number in self._asked
+        self._asked.discard(number)
         return asked
 
 
-def run_end(serve: Callable[[LinkOrder, Reports, Stop], Outcome]) -> int:
-    """Carry out one end of a link as a process; returns its exit code.
+def run_end(serve: Callable[[LinkOrder, Reports, Signals], Finish]) -> int:
+    """Carry out one end of a link as a process; returns its exit code."""
 
-    0 = done, or left its place to a successor; 2 = trying again cannot mend it; 3 = the ring was closed.
+    def start(text: str, _: Path | None, reports: Reports, signals: Signals) -> Finish:
+        return serve(LinkOrder.decode(text), reports, signals)
+
+    return run_process(start)
+
+
+def run_process(start: Callable[[str, Path | None, Reports, Signals], Finish]) -> int:
+    """Carry out a process whose order is in the file named on the command line (`-` = stdin); returns its exit code.
+
+    0 = done, left its place to a successor, or given up; 2 = trying again cannot mend it; 3 = the ring was closed.
     """
     reports = Reports()
     try:
         (source,) = sys.argv[1:]
-        order = LinkOrder.decode(sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8"))
+        path = None if source == "-" else Path(source)
+        text = sys.stdin.read() if path is None else path.read_text(encoding="utf-8")
         gc.freeze()
-        outcome = serve(order, reports, Stop())
+        finish = start(text, path, reports, Signals())
     except RingClosed as error:
         reports.send("finish", outcome="aborted", reason=str(error))
         return EXIT_ABORTED
-    except (LinkError, RingError, OSError, ValueError) as error:
-        reports.send("finish", outcome=Outcome.FATAL.value, reason=str(error))
-        return EXIT_FATAL
-    return EXIT_FATAL if outcome is Outcome.FATAL else EXIT_DONE
+    except (LinkError, RingError, OSError, ValueError, zmq.ZMQError) as error:
+        finish = Finish(Outcome.FATAL, str(error))
+    reports.record(finish)
+    return EXIT_FATAL if finish.outcome is Outcome.FATAL else EXIT_DONE
 
 
 def milliseconds(until: float) -> int:

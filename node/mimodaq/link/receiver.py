@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections import deque
@@ -14,19 +15,20 @@ import zmq
 
 from mimodaq.link._order import LinkError, LinkOrder
 from mimodaq.link._pack import unpack
-from mimodaq.link._process import Reports, Stop, fresh, identity_of, milliseconds, run_end
-from mimodaq.link._socket import has_input, largest_frame, make_socket
+from mimodaq.link._process import FigureReport, Reports, Signals, fresh, identity_of, milliseconds, run_end
+from mimodaq.link._socket import doorkeeper, has_input, largest_frame, make_socket
 from mimodaq.protocol import link_receiver as protocol
 from mimodaq.protocol.link import (
     METADATA_COLUMNS,
     Batch,
+    Cut,
     Finish,
     Gap,
     Garbled,
+    GiveUp,
     Kept,
     Leave,
     MessageError,
-    Outcome,
     Receiver,
     Say,
     Tick,
@@ -76,37 +78,54 @@ class LinkReceiver:
         self._backlog: deque[_Pending] = deque()
         self._batch: _Pending | None = None
         self._lag_s = 0.0
-        self.outcome: Outcome | None = None
+        self._finish: Finish | None = None
         self._context = zmq.Context[zmq.Socket[bytes]]()
+        self._poller = zmq.Poller()
+        self._door = None
+        if order.secret_key:
+            if not order.client_key:
+                raise LinkError(f"link {order.link}: the public key of the sender is missing")
+            self._door = doorkeeper(self._context, [order.client_key])
+            self._poller.register(self._door.socket, zmq.POLLIN)
         self._socket = make_socket(self._context, zmq.ROUTER, order)
+        self._poller.register(self._socket, zmq.POLLIN)
         self._socket.maxmsgsize = largest_frame(order, self._size)
         try:
             self._socket.bind(order.endpoint)
         except zmq.ZMQError as error:
             raise LinkError(f"link {order.link}: binding {order.endpoint}: {error}") from error
 
-    def run(self, stop: Stop) -> Outcome:
-        """Serve the link until it is finished or `stop` is asked for; RingClosed when the run is aborted."""
+    def run(self, signals: Signals) -> Finish:
+        """Serve the link until it is finished, or until a signal asks for it; RingClosed when the run is aborted."""
         self._reports.send("ready", endpoint=self._socket.get_string(zmq.LAST_ENDPOINT))
-        while self.outcome is None:
-            if stop.take():
+        if self._order.give_up:
+            self._do(GiveUp())
+        while self._finish is None:
+            if signals.take(signal.SIGUSR1):
+                self._do(GiveUp())
+            if signals.take(signal.SIGTERM):
                 self._do(Leave())
             self._store()
             self._look_for_room()
             self._do(Tick())
-            self._report()
-            if self.outcome is None and self._socket.poll(milliseconds(self._session.deadline(time.monotonic()))):
+            self._report(self._reports.figures)
+            if self._finish is None and self._poller.poll(milliseconds(self._session.deadline(time.monotonic()))):
                 self._receive()
+        self._report(self._reports.last_figures)
+        if self._door is not None:
+            self._door.close()
         self._context.destroy(linger=_FAREWELL_MS)
-        return self.outcome
+        return self._finish
 
     def _look_for_room(self) -> None:
         if self._writer is not None:
             self._do(protocol.Room(self._writer.room()))
 
     def _receive(self) -> None:
+        if self._door is not None:
+            self._door.step()
         for _ in range(_AT_ONCE):
-            if self.outcome is not None or not has_input(self._socket):
+            if self._finish is not None or not has_input(self._socket):
                 return
             peer, *frames = self._socket.recv_multipart(copy=False)
             try:
@@ -179,36 +198,37 @@ class LinkReceiver:
                 assert self._writer is not None
                 self._writer.close()
                 self._writer = None
-            case Gap() | Say():
+            case Gap() | Cut() | Say():
                 self._reports.record(effect)
-            case Finish(outcome, _):
-                self.outcome = outcome
+            case Finish():
+                self._finish = effect
                 if self._writer is not None:
                     self._writer.abandon()
-                self._reports.record(effect)
             case _:
                 assert_never(effect)
 
-    def _report(self) -> None:
+    def _report(self, report: FigureReport) -> None:
         session, figures = self._session, self._session.figures
-        self._reports.figures(
+        report(
             time.monotonic(),
             figures.stored,
             self._size,
             lambda: {
-                "state": "connected" if session.is_connected else "waiting",
+                "connected": session.is_connected,
+                "lag": 0,
                 "lag_s": self._lag_s,
-                "waiting": session.backlog,
-                "sessions": figures.sessions,
+                "unacknowledged": session.backlog,
+                "reconnects": max(0, figures.sessions - 1),
                 "redelivered": figures.redelivered,
+                "round_trip_s": 0.0,
                 "garbage": figures.garbage,
             },
         )
 
 
-def serve(order: LinkOrder, reports: Reports, stop: Stop) -> Outcome:
-    """Serve the receiving end until its outcome is known."""
-    return LinkReceiver(order, reports).run(stop)
+def serve(order: LinkOrder, reports: Reports, signals: Signals) -> Finish:
+    """Serve the receiving end until it is known how it ends."""
+    return LinkReceiver(order, reports).run(signals)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from typing import Final, assert_never
@@ -9,16 +10,19 @@ from typing import Final, assert_never
 import numpy as np
 import zmq
 
+from mimodaq.link._drop import drop, was_cut
 from mimodaq.link._order import LinkOrder
 from mimodaq.link._pack import pack
-from mimodaq.link._process import Reports, Stop, fresh, identity_of, milliseconds, run_end
+from mimodaq.link._process import FigureReport, Reports, Signals, fresh, identity_of, milliseconds, run_end
 from mimodaq.link._socket import has_input, largest_frame, make_socket
 from mimodaq.protocol import link_sender as protocol
 from mimodaq.protocol.link import (
     Batch,
+    Cut,
     Finish,
     Gap,
     Garbled,
+    GiveUp,
     Leave,
     MessageError,
     Outcome,
@@ -32,8 +36,10 @@ from mimodaq.protocol.link import (
 )
 from mimodaq.ring import Reader, Ring
 
-_LOOK_S: Final = 0.002
-"""Waiting for events, the socket is looked at so often; an acknowledgement is not urgent then."""
+_ANSWER_S: Final = 0.001
+"""While an acknowledgement is due, the socket is looked at for so long between two looks at the ring."""
+_QUIET_S: Final = 0.05
+"""While none is due, so long a time is spent asleep at the ring, which wakes this process for every event."""
 _FAREWELL_MS: Final = 500
 """How long the last message may take to leave."""
 
@@ -49,7 +55,7 @@ class LinkSender:
         self._session = Sender(identity_of(self._ring, order.link), order.settings, self._place(), fresh)
         self._context = zmq.Context[zmq.Socket[bytes]]()
         self._socket: zmq.Socket[bytes] | None = None
-        self.outcome: Outcome | None = None
+        self._finish: Finish | None = None
 
     def _join(self) -> Reader:
         return self._ring.reader(self._order.group, self._order.link, kept=True)
@@ -57,45 +63,55 @@ class LinkSender:
     def _place(self) -> Place:
         return Place(self._reader.stream, self._reader.released, self._reader.taken)
 
-    def run(self, stop: Stop) -> Outcome:
-        """Serve the link until it is finished or `stop` is asked for; RingClosed when the run is aborted."""
-        self._do(protocol.Begin())
-        while self.outcome is None:
-            if stop.take():
+    def run(self, signals: Signals) -> Finish:
+        """Serve the link until it is finished, or until a signal asks for it; RingClosed when the run is aborted."""
+        self._reports.send("ready")
+        self._do(GiveUp() if self._order.give_up else protocol.Begin())
+        while self._finish is None:
+            if signals.take(signal.SIGUSR1):
+                self._do(GiveUp())
+            if signals.take(signal.SIGTERM):
                 self._do(Leave())
             self._receive()
             self._move()
             self._do(Tick())
-            self._report()
+            self._report(self._reports.figures)
+        self._report(self._reports.last_figures)
         self._context.destroy(linger=_FAREWELL_MS)
-        return self.outcome
+        return self._finish
 
     def _move(self) -> None:
         """Take events, or wait for whatever comes first."""
         session = self._session
-        wanted = session.wanted
+        deadline = session.deadline(time.monotonic())
         if session.asks_for_end:
             self._look_for_end()
+        wanted = session.wanted
         if not wanted:
-            self._wait(session.deadline(time.monotonic()))
+            self._wait(deadline)
             return
-        batch = self._reader.take(wanted, _LOOK_S)
+        is_quiet = not session.unacknowledged
+        patience_s = min(_QUIET_S, max(0.0, deadline - time.monotonic())) if is_quiet else 0.0
+        batch = self._reader.take(wanted, patience_s)
         if batch is None:
             self._look_for_end()
-            self._wait(time.monotonic() + _LOOK_S)
+            self._wait(time.monotonic() + _ANSWER_S)
         elif len(batch.events):
             self._do(protocol.Taken(len(batch.events)))
+        elif not is_quiet:
+            self._wait(time.monotonic() + _ANSWER_S)
 
     def _look_for_end(self) -> None:
         if self._reader.is_at_end():
             self._do(protocol.SourceEnded())
 
     def _wait(self, until: float) -> None:
-        if self._socket is not None and self.outcome is None:
+        """Wait for a message. Nothing is waited for once all is finished."""
+        if self._socket is not None and self._finish is None:
             self._socket.poll(milliseconds(until))
 
     def _receive(self) -> None:
-        while self.outcome is None and self._socket is not None and has_input(self._socket):
+        while self._finish is None and self._socket is not None and has_input(self._socket):
             frames = self._socket.recv_multipart(copy=False)
             try:
                 self._do(protocol.Heard(decode(frames[0].bytes)))
@@ -123,15 +139,19 @@ class LinkSender:
             case protocol.Join():
                 self._reader = self._join()
                 self._do(protocol.Joined(self._place()))
-            case protocol.Doubled() | Gap() | Say():
+            case protocol.Doubled() | Gap() | Cut() | Say():
                 self._reports.record(effect)
             case Finish(outcome, _):
-                self.outcome = outcome
-                if outcome is Outcome.DONE or outcome is Outcome.UNCONFIRMED:
-                    self._reader.close()
-                else:
-                    self._reader.abandon()
-                self._reports.record(effect)
+                self._finish = effect
+                match outcome:
+                    case Outcome.DONE | Outcome.UNCONFIRMED:
+                        self._reader.close()
+                    case Outcome.CUT:
+                        self._reader.retire()
+                    case Outcome.LEFT | Outcome.FATAL:
+                        self._reader.abandon()
+                    case _:
+                        assert_never(outcome)
             case _:
                 assert_never(effect)
 
@@ -155,32 +175,38 @@ class LinkSender:
         socket.send(events if codec == "none" else pack(codec, events), zmq.SNDMORE, copy=False)
         socket.send(metadata)
 
-    def _report(self) -> None:
+    def _report(self, report: FigureReport) -> None:
         session, figures = self._session, self._session.figures
-        self._reports.figures(
+        report(
             time.monotonic(),
             figures.acknowledged,
             self._ring.dtype.itemsize,
             lambda: {
-                "state": session.state.value,
+                "connected": session.state is protocol.State.OPEN,
+                "lag": self._reader.available() if self._finish is None else 0,
+                "lag_s": 0.0,
                 "unacknowledged": session.unacknowledged,
                 "reconnects": figures.reconnects,
                 "redelivered": figures.resent,
-                "given_back": figures.given_back,
-                "doubled": figures.doubled,
                 "round_trip_s": figures.round_trip_s,
                 "garbage": figures.garbage,
+                "given_back": figures.given_back,
+                "doubled": figures.doubled,
             },
         )
 
 
-def serve(order: LinkOrder, reports: Reports, stop: Stop) -> Outcome:
-    """Serve the sending end until its outcome is known."""
-    place = Ring.attach(order.segment).place(order.link, order.group)
-    if place is not None and place.is_finished:
-        reports.send("finish", outcome=Outcome.DONE.value, reason="the stream was complete before this start")
-        return Outcome.DONE
-    return LinkSender(order, reports).run(stop)
+def serve(order: LinkOrder, reports: Reports, signals: Signals) -> Finish:
+    """Serve the sending end until it is known how it ends."""
+    ring = Ring.attach(order.segment)
+    place = ring.place(order.link, order.group)
+    if place is None or not place.is_finished:
+        finish = LinkSender(order, reports).run(signals)
+        return finish if finish.outcome is not Outcome.CUT else drop(ring, order, reports, signals)
+    reports.send("ready")
+    if was_cut(ring, order):
+        return drop(ring, order, reports, signals)
+    return Finish(Outcome.DONE, "the stream was complete before this start")
 
 
 if __name__ == "__main__":

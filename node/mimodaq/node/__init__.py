@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from mimodaq.node._check import check_functions
+    from mimodaq.node._daemon import Node, NodeOptions, serve
     from mimodaq.node._engine import Engine, RunOptions, RunResult
     from mimodaq.node._log import Entry, is_running
     from mimodaq.node._record import write_record
@@ -20,6 +21,9 @@ _PLACES: Final = {
     "RECORD": "_rundir",
     "RESOLVED": "_rundir",
     "Engine": "_engine",
+    "Node": "_daemon",
+    "NodeOptions": "_daemon",
+    "serve": "_daemon",
     "Entry": "_log",
     "RunDirectoryError": "_rundir",
     "RunOptions": "_engine",
@@ -35,12 +39,15 @@ __all__ = [
     "RESOLVED",
     "Engine",
     "Entry",
+    "Node",
+    "NodeOptions",
     "RunDirectoryError",
     "RunOptions",
     "RunResult",
     "Snapshot",
     "check_functions",
     "is_running",
+    "serve",
     "write_record",
 ]
 

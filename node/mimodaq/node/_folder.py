@@ -79,7 +79,7 @@ class Folder:
         return self._file(label, "output")
 
     def _file(self, label: str, kind: str) -> Path:
-        return self.path / f"{quote(label, safe='[]')}.{kind}"
+        return _file(self.path, label, kind)
 
     def holder(self, label: str) -> int | None:
         """Process id of the living process of that label; None if there is none."""
@@ -89,9 +89,7 @@ class Folder:
         except FileNotFoundError:
             return None
         try:
-            if _try_lock(fd):
-                return None
-            return next(_processes_with(path), None)
+            return None if _try_lock(fd) else process_of(self.path, label)
         finally:
             os.close(fd)
 
@@ -103,6 +101,15 @@ class Folder:
         """Remove it with all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         self.release()
+
+
+def _file(folder: Path, label: str, kind: str) -> Path:
+    return folder / f"{quote(label, safe='[]')}.{kind}"
+
+
+def process_of(folder: Path, label: str) -> int | None:
+    """Process id of the living process of that label in the folder of a run; None if there is none."""
+    return next(_processes_with(_file(folder, label, "lock")), None)
 
 
 def folder_path(partition: str) -> Path:

@@ -30,11 +30,14 @@ from mimodaq.protocol.parts import BufferLine, GroupLedger, LinkLedger, LinkLine
 from mimodaq.protocol.plan import FunctionPlan, LinkPlan, NodePlan
 from mimodaq.protocol.run import Verdict, WorkerId
 from mimodaq.ring import Ring, RingError, RingStatus, VerifyError
+from mimodaq.system import write_file
 
 if TYPE_CHECKING:
     from mimodaq.node._links import LinkJobs
 
 TICK_S: Final = 0.25
+WINDOW: Final = WorkerId("window", 0)
+"""The process that lets clients look at events; no run depends on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class HostRun:
     _statuses: dict[str, RingStatus] = field(default_factory=dict)
     _before: dict[str, RingStatus] = field(default_factory=dict)
     _figures_at: float = 0.0
+    is_news: bool = False
+    """The books hold something that the record on disk does not."""
     _link_reports: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -117,6 +122,27 @@ class HostRun:
         """Set where the run writes."""
         self.run_dir = run_dir
         self._quarantine = Quarantine(run_dir, self.books.quarantine)
+
+    def start_window(self) -> None:
+        """Start the process that lets clients look at events."""
+        if self.link_jobs is not None and self.renew_window():
+            self._start(WINDOW, self.link_jobs.window(self._window_file))
+
+    def renew_window(self) -> bool:
+        """Tell the window who may look; whether there can be one."""
+        assert self.link_jobs is not None
+        segments = {name: ring.segment for name, ring in self.rings.items()}
+        try:
+            text = self.link_jobs.window_order(segments)
+            write_file(self._window_file, text.encode())
+        except (JobError, OSError) as error:
+            self.around.say("warning", f"nobody can look at events of this host: {error}", str(WINDOW))
+            return False
+        return True
+
+    @property
+    def _window_file(self) -> Path:
+        return self.folder.path / "window.json"
 
     # -- effects --------------------------------------------------------------------------------------------------
 
@@ -165,11 +191,17 @@ class HostRun:
 
     def _launch(self, worker: WorkerId) -> None:
         try:
-            self._workers.launch(worker, self._job(worker))
-        except OSError as error:
-            self.around.emit(runs.Exited(worker, f"starting a process: {error.strerror or error}"))
+            job = self._job(worker)
         except JobError as error:
             self.around.emit(runs.Exited(worker, str(error), is_fatal=True))
+        else:
+            self._start(worker, job)
+
+    def _start(self, worker: WorkerId, job: Job) -> None:
+        try:
+            self._workers.launch(worker, job)
+        except OSError as error:
+            self.around.emit(runs.Exited(worker, f"starting a process: {error.strerror or error}"))
 
     def _job(self, worker: WorkerId) -> Job:
         if worker.function in self._links:
@@ -204,6 +236,7 @@ class HostRun:
 
     def adopt(self) -> dict[WorkerId, Fate]:
         """Take over the processes of an earlier life; what has become of each."""
+        self._workers.adopt(WINDOW)
         fates = {}
         for plan in self.plan.workers():
             entry = self._workers.adopt(plan.id)
@@ -277,7 +310,8 @@ class HostRun:
     # -- what processes say -----------------------------------------------------------------------------------------
 
     def _on_report(self, worker: WorkerId, report: dict[str, Any]) -> None:
-        if worker.function in self._links:
+        self.is_news = True
+        if worker.function in self._links or worker == WINDOW:
             self._on_link_report(worker, report)
             return
         match report["kind"]:
@@ -289,6 +323,8 @@ class HostRun:
                 self.books.add_files(worker.function, report["files"])
             case "figures":
                 self.books.add_figures(worker.function, worker.process, report["figures"])
+            case "flag":
+                self.books.flags.append(f"{worker}: {report['reason']}")
             case "failure":
                 self._say_once("error", report["traceback"].rstrip(), str(worker))
             case "problem":
@@ -317,6 +353,11 @@ class HostRun:
         self.around.say("info", line, str(worker))
 
     def _on_exit(self, process: WorkerProcess) -> None:
+        if process.id == WINDOW:
+            self.around.say(
+                "warning", f"nobody can look at events of this host any more: {process.reason}", str(WINDOW)
+            )
+            return
         for ring in self.rings.values():
             ring.reap()
         self.look()
@@ -343,7 +384,7 @@ class HostRun:
 
     def audit(self) -> list[tuple[Verdict, str]]:
         """What is wrong with the rings now that all processes have gone."""
-        found: list[tuple[Verdict, str]] = []
+        found = [(Verdict.DEGRADED, reason) for reason in dict.fromkeys(self.books.flags)]
         for name, ring in self.rings.items():
             status = self._statuses[name] = ring.status()
             try:
@@ -391,6 +432,10 @@ class HostRun:
     def record(self, facts: RunFacts, *, final: bool) -> dict[str, Any]:
         """The content of run.json; `final` = the verdict is known."""
         return self.books.record(self.setup, self.number, facts, self._statuses, final=final)
+
+    def end_processes(self) -> None:
+        """End all processes by force."""
+        self._workers.kill_all()
 
     def close(self) -> None:
         """End all processes, remove the rings and the folder."""

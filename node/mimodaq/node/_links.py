@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mimodaq.config import Setup
-from mimodaq.link import LinkError, LinkOrder, let_go
+from mimodaq.link import LinkError, LinkOrder, WindowOrder, let_go
 from mimodaq.node._workers import Job, JobError
-from mimodaq.protocol.link import Settings
 from mimodaq.protocol.parts import LinkLine
 from mimodaq.protocol.plan import ClusterPlan, LinkPlan
 from mimodaq.ring import Ring, RingError, RingStatus
@@ -28,6 +28,8 @@ class LinkKeys:
     secret: str = field(default="", repr=False)
     peers: Mapping[str, str] = field(default_factory=dict)
     """Public keys of the other hosts."""
+    clients: tuple[str, ...] = ()
+    """Public keys of operators and observers."""
     is_insecure: bool = False
     """Plain TCP to other hosts was asked for."""
 
@@ -47,14 +49,34 @@ class LinkJobs:
         is_sender = self.is_sender(link)
         kind = "sender" if is_sender else "receiver"
         module = f"mimodaq.link.copies_{kind}" if link.is_copies else f"mimodaq.link.{kind}"
-        return Job(module, self.order(link, segment).encode().encode(), ("-",), reports_on_stdout=True)
+        return Job(module, self._order(link, segment).encode().encode(), ("-",), reports_on_stdout=True)
+
+    def window(self, file: Path) -> Job:
+        """How the process is started that lets clients look at events; its order is in `file`."""
+        return Job("mimodaq.link.window", b"", (str(file),), reports_on_stdout=True)
+
+    def window_order(self, segments: Mapping[str, str]) -> str:
+        """What the window is told: rings by name, and who may look. Raises JobError."""
+        endpoint = f"tcp://{host_address(self.setup, self.node)}:{self.setup.hosts[self.node].data_port}"
+        try:
+            return WindowOrder(
+                self.node,
+                endpoint,
+                dict(segments),
+                self.keys.public,
+                self.keys.secret,
+                self.keys.clients if self.keys.public else (),
+                self.keys.is_insecure,
+            ).encode()
+        except LinkError as error:
+            raise JobError(str(error)) from error
 
     def is_sender(self, link: LinkPlan) -> bool:
         """Whether this node has the sending end."""
         return link.sender == self.node
 
-    def order(self, link: LinkPlan, segment: str) -> LinkOrder:
-        """The order of this node's end."""
+    def _order(self, link: LinkPlan, segment: str) -> LinkOrder:
+        """The order of this node's end. Raises JobError."""
         is_sender = self.is_sender(link)
         peer = link.receiver if is_sender else link.sender
         key = self.keys.peers.get(peer, "")
@@ -62,21 +84,25 @@ class LinkJobs:
             raise LinkError(
                 f"link {link.name}: the broker knows no key of {peer}: mimodaq keys create {peer} --role host"
             )
-        function = self.plan.nodes[self.node].functions
-        order = LinkOrder(
-            link=link.name,
-            segment=segment,
-            endpoint=f"tcp://{host_address(self.setup, link.receiver)}:{self._port(link)}",
-            group=link.group if is_sender else "",
-            codec=self.setup.links[link.buffer].codec if is_sender and link.buffer in self.setup.links else "none",
-            settings=Settings(),
-            public_key=self.keys.public,
-            secret_key=self.keys.secret,
-            insecure=self.keys.is_insecure,
-            give_up=link.name in self.cut,
-            has_local_members=is_sender and link.group in {f.name for f in function},
-        )
-        return replace(order, server_key=key) if is_sender else replace(order, client_key=key)
+        local = {f.name for f in self.plan.nodes[self.node].functions}
+        spec = self.setup.links.get(link.buffer)
+        try:
+            return LinkOrder(
+                link=link.name,
+                segment=segment,
+                endpoint=f"tcp://{host_address(self.setup, link.receiver)}:{self._port(link)}",
+                group=link.group if is_sender else "",
+                codec=spec.codec if spec and is_sender else "none",
+                public_key=self.keys.public,
+                secret_key=self.keys.secret,
+                server_key=key if is_sender else "",
+                client_key="" if is_sender else key,
+                insecure=self.keys.is_insecure,
+                give_up=link.name in self.cut,
+                has_local_members=is_sender and link.group in local,
+            )
+        except LinkError as error:
+            raise JobError(str(error)) from error
 
     def _port(self, link: LinkPlan) -> int:
         names = [one.name for one in self.plan.nodes[link.receiver].incoming]
@@ -84,7 +110,7 @@ class LinkJobs:
 
     def let_go(self, link: LinkPlan, segment: str) -> dict[str, Any] | None:
         """Give up a link whose process here has failed for good; the record of what is missing, if anything is."""
-        record = let_go(self.order(link, segment))
+        record = let_go(self._order(link, segment))
         return None if record is None else {name: getattr(record, name) for name in record.__slots__}
 
     def line(self, link: LinkPlan, report: Mapping[str, Any], status: RingStatus | None) -> LinkLine:

@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,11 @@ def where() -> dict[str, Any]:
 def utc(time_s: float | None) -> str | None:
     """A time as text with microseconds, UTC."""
     return None if time_s is None else datetime.fromtimestamp(time_s, UTC).isoformat(timespec="microseconds")
+
+
+def _seconds(text: str | None) -> float | None:
+    """The inverse of `utc`."""
+    return None if text is None else datetime.fromisoformat(text).timestamp()
 
 
 def ledger(statuses: Mapping[str, RingStatus]) -> dict[str, Any]:
@@ -132,6 +137,10 @@ class RunFacts:
         states = run.worker_states()
         return cls(run.state.value, run.verdict, tuple(run.reasons), run.end_reason, run.running_s(now), states)
 
+    def judged(self, verdict: Verdict, reasons: Sequence[str]) -> RunFacts:
+        """The same with the final verdict."""
+        return replace(self, verdict=verdict, reasons=tuple(reasons))
+
 
 @dataclass(slots=True)
 class Books:
@@ -146,6 +155,8 @@ class Books:
     """One entry an event: file, buffer, function, counter, timestamp, how often it was tried."""
     links: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What went wrong on links: gaps, events in doubt, links given up."""
+    flags: list[str] = field(default_factory=list)
+    """What workers said that keeps the run from being good although it went on: a scope unplugged for a while."""
     clock: dict[str, Any] | None = None
     """This host's wall clock against the broker's."""
 
@@ -160,6 +171,15 @@ class Books:
     def add_link_record(self, link: str, kind: str, report: Mapping[str, Any]) -> None:
         """Note something that went wrong on a link."""
         self.links.setdefault(link, []).append(finite({**report, "kind": kind}))
+
+    @classmethod
+    def restore(cls, record: Mapping[str, Any]) -> Books:
+        """The books of a run from its record, written when it had not ended."""
+        times = record["times"]
+        asked, begun, stop = (_seconds(times[k]) for k in ("start_asked", "start_complete", "stop_asked"))
+        books = cls(asked or 0.0, begun, stop, dict(record["files"]), dict(record["figures"]))
+        books.quarantine, books.links = list(record["quarantine"]), dict(record["links"])
+        return books
 
     def record(
         self, setup: Setup, run: int, facts: RunFacts, statuses: Mapping[str, RingStatus], *, final: bool

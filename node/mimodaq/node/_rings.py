@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mimodaq.config import Setup
 from mimodaq.node._folder import KEPT, Folder, remove_dead_folders
+from mimodaq.picoscope import VOLTS, buffer_scale
 from mimodaq.protocol.plan import NodePlan, RingPlan
 from mimodaq.ring import Ring, RingStatus, SegmentError, left_overs, segment_name
 
@@ -41,6 +42,7 @@ def ring_segment(partition: str, node: str, ring: str) -> str:
 def make_ring(setup: Setup, plan: RingPlan, run: int, segment: str, folder: Folder) -> Ring:
     """Make a ring. Raises NoSpace when /dev/shm cannot hold it."""
     buffer = setup.buffers[plan.buffer]
+    scale = buffer_scale(setup, plan.buffer)
     return Ring.create(
         segment,
         buffer.event_dtype,
@@ -48,7 +50,13 @@ def make_ring(setup: Setup, plan: RingPlan, run: int, segment: str, folder: Fold
         groups=plan.groups,
         expected_writers=plan.writers,
         buffer=plan.name,
-        description={"samples": buffer.samples, "plain": buffer.plain, "run": run, "folder": str(folder.path)},
+        description={
+            "samples": buffer.samples,
+            "plain": buffer.plain,
+            "run": run,
+            "folder": str(folder.path),
+            **({VOLTS: scale} if scale else {}),
+        },
         limit=plan.limit,
     )
 

@@ -91,6 +91,7 @@ class Worker:
         except BaseException as error:
             self.report_failure(error)
             is_hopeless = isinstance(error, OutputError) or getattr(error, "errno", None) in _DISK_FULL
+            is_hopeless = is_hopeless or getattr(error, "is_hopeless", False)
             return Outcome.FATAL if is_hopeless or self._is_beginning() else Outcome.FAILED
 
     def _work(self) -> Outcome:
@@ -189,6 +190,7 @@ class Worker:
             observers=observers,
             is_stopping=self._is_stopping,
             register=self._register,
+            flag=lambda reason: self._reports.send("flag", reason=reason),
         )
         self._reports.send("ready")
         done = False

@@ -13,9 +13,9 @@ from mimodaq.ring._errors import (
     TooManyClients,
     VerifyError,
 )
-from mimodaq.ring._observer import Observed, Observer
+from mimodaq.ring._observer import Observed, Observer, Recent
 from mimodaq.ring._reader import Reader
-from mimodaq.ring._ring import GroupStatus, Place, Ring, RingStatus, WriterStatus
+from mimodaq.ring._ring import GroupStatus, Place, Ring, RingStatus, WriterStatus, attached_rings
 from mimodaq.ring._segment import left_overs, remove_left_overs, segment_name
 from mimodaq.ring._writer import Writer
 
@@ -28,6 +28,7 @@ __all__ = [
     "Observer",
     "Place",
     "Reader",
+    "Recent",
     "Ring",
     "RingClosed",
     "RingEnding",
@@ -40,6 +41,7 @@ __all__ = [
     "VerifyError",
     "Writer",
     "WriterStatus",
+    "attached_rings",
     "left_overs",
     "remove_left_overs",
     "segment_name",

@@ -44,8 +44,8 @@ class Wait(NamedTuple):
     """Nothing to be had now: sleep until the futex word changes."""
 
     value: int
-    is_batch_open: bool
-    """The other side is in the middle of a batch: it may make progress without telling."""
+    is_nap: bool
+    """The other side is in the middle of a batch and may make progress without telling: look again after a linger."""
 
 
 _here: Final[WeakSet[Client]] = WeakSet()
@@ -70,6 +70,7 @@ class Client:
         self._pid = os.getpid()
         self._words = core.words
         self._last_reap = time.monotonic()
+        self._looks = 0
         self.is_kept = kept
         """Whether the place outlives this process; it takes and claims no more than asked for."""
         self._index = -1
@@ -179,17 +180,17 @@ class Client:
         """Try `attempt` under the lock until it gives something; None when `timeout` (seconds) has passed."""
         core = self._core
         give_up = None if timeout is None else time.monotonic() + timeout
-        looks = 0
+        self._looks = 0
         while True:
             outcome = locked(core, attempt)
             if not isinstance(outcome, Wait):
                 return outcome
             pause = SLICE_S
-            if outcome.is_batch_open and looks <= _PATIENCE:
+            if outcome.is_nap:
                 pause = LINGER_S
-                if looks == _PATIENCE:
+                if self._looks == _PATIENCE:
                     locked(core, self._call_peers)
-                looks += 1
+                self._looks += 1
             now = time.monotonic()
             if give_up is not None:
                 if now >= give_up:
@@ -205,8 +206,9 @@ class Client:
 
     def _sleep(self) -> Wait:
         """Say that this client waits; called with the lock held."""
-        self._words[self._row + lay.WAITING] = 1
-        return Wait(self._core.futex_value(self._waits_for_data), self._is_batch_open())
+        is_nap = self._looks <= _PATIENCE and self._is_batch_open()
+        self._words[self._row + lay.WAITING] = lay.NAPPING if is_nap else lay.ASLEEP
+        return Wait(self._core.futex_value(self._waits_for_data), is_nap)
 
     def _is_batch_open(self) -> bool:
         """Whether those this client waits for may go on without the lock."""

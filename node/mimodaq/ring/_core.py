@@ -198,18 +198,28 @@ class Core:
         return self._futexes[0 if data else 32]
 
     def wake_readers(self, everybody: bool = False, but: int = -1) -> None:
-        """Wake one sleeper of each reader group (it wakes the next if it leaves events) but one, and the observers."""
+        """Wake one sleeper of each reader group (it wakes the next if it leaves events) but one, and the observers.
+
+        Those of a group who look again by themselves are let alone while another member is at work and back soon: it
+        can have the events at less cost, and on a machine with few cores those woken would run in place of the writer.
+        """
         self._futexes[0] = (self._futexes[0] + 1) & 0xFFFFFFFF
         w = self.words
-        mask = 0
+        asleep = napping = soon = 0
         for index in range(w[self.control + lay.HIGH]):
             row = self.client(index)
-            if w[row + lay.WAITING]:
-                role = w[row + lay.ROLE]
-                if role == lay.READER and w[row + lay.GROUP] != but:
-                    mask |= 1 << w[row + lay.GROUP]
-                elif role == lay.OBSERVER:
-                    mask |= OBSERVER_BIT
+            role, waiting = w[row + lay.ROLE], w[row + lay.WAITING]
+            if role == lay.READER and w[row + lay.GROUP] != but:
+                bit = 1 << w[row + lay.GROUP]
+                if waiting == lay.ASLEEP:
+                    asleep |= bit
+                elif waiting == lay.NAPPING:
+                    napping |= bit
+                elif self._is_back_soon(row):
+                    soon |= bit
+            elif role == lay.OBSERVER and waiting:
+                asleep |= OBSERVER_BIT
+        mask = asleep | (napping if everybody else napping & ~soon)
         while mask:
             bit = mask & -mask
             mask ^= bit
@@ -234,11 +244,19 @@ class Core:
             if group is None or self.words[row + lay.GROUP] == group:
                 self.words[row + lay.ATTENTION] = 1
 
-    def is_group_prefetched(self, group: int) -> bool:
-        """Whether a member of the group keeps events that it has not begun with."""
+    def is_group_at_work(self, group: int) -> bool:
+        """Whether a member of the group keeps events that it has not begun with, or is back soon for more."""
         w = self.words
         rows = [self.client(index) for index in self.clients(lay.READER)]
-        return any(w[row + lay.GROUP] == group and w[row + lay.TAKEN] > w[row + lay.HANDED] for row in rows)
+        return any(
+            w[row + lay.GROUP] == group and (w[row + lay.TAKEN] > w[row + lay.HANDED] or self._is_back_soon(row))
+            for row in rows
+        )
+
+    def _is_back_soon(self, row: int) -> bool:
+        """Whether a reader is busy for a millisecond at most, and then at the lock; not one that had to be called."""
+        w = self.words
+        return bool(w[row + lay.SOON] and not w[row + lay.WAITING] and not w[row + lay.ATTENTION])
 
     # -- writers --------------------------------------------------------------------------------------------
 
@@ -548,6 +566,17 @@ class Core:
         if w[row + lay.ROLE] == lay.READER:
             w[row + lay.HANDED] = w[row + lay.DONE_COUNT]
         self.remove(index, closed=False)
+
+    def retire(self, index: int) -> None:
+        """Close a kept reader's place for good; its events go to other members, not as those of a dead one.
+
+        A process killed on the way leaves a place of another stream, which nobody can take for the old one.
+        """
+        w = self.words
+        row = self.client(index)
+        w[row + lay.STREAM] = ~w[row + lay.STREAM] & (1 << 62) - 1 | 1
+        w[row + lay.HANDED] = w[row + lay.DONE_COUNT]
+        self.remove(index, closed=True)
 
     def begin_stream(self, index: int, stream: int, position: int) -> None:
         """Let the next event that a kept writer commits be number `position` of another stream."""

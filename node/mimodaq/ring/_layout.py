@@ -88,6 +88,7 @@ GROUP: Final = 4
 ATTENTION: Final = 5
 """Somebody wants this client to come to the lock instead of going on alone."""
 WAITING: Final = 6
+"""NAPPING or ASLEEP while the client waits."""
 C_WAIT_NS: Final = 7
 COMMITTED: Final = 8
 """Writer: slots below this one of its run are committed (the only word it changes without the lock)."""
@@ -111,7 +112,14 @@ LABEL: Final = 16
 LABEL_BYTES: Final = 64
 KEPT: Final = 24
 """1 = the place outlives its process: what it holds waits for a successor of the same label. PID is 0 meanwhile."""
+SOON: Final = 25
+"""Reader: 1 = it expects to be back at the lock within a millisecond, so that napping members of its group need not."""
 CLIENT_WORDS: Final = 32
+
+# How a client waits
+NAPPING: Final = 1
+"""It looks again within a millisecond, woken or not."""
+ASLEEP: Final = 2
 
 # Words of a reader group
 SINCE: Final = 0

@@ -53,7 +53,7 @@ class _Timespec(ctypes.Structure):
 
 
 _keeping_gil = ctypes.PyDLL(None)
-_releasing_gil = ctypes.CDLL(None, use_errno=True)
+_releasing_gil = ctypes.CDLL(None)
 
 _trylock = _keeping_gil.pthread_mutex_trylock
 _unlock = _keeping_gil.pthread_mutex_unlock
@@ -66,8 +66,17 @@ _clocklock = _releasing_gil.pthread_mutex_clocklock
 _clocklock.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Timespec)]
 _clocklock.restype = ctypes.c_int
 
-_syscall = _releasing_gil.syscall
-_syscall.restype = ctypes.c_long
+_futex = _releasing_gil.syscall  # number, address, operation, value, deadline, second address, mask
+_futex.argtypes = [
+    ctypes.c_long,
+    ctypes.c_void_p,
+    ctypes.c_int,
+    ctypes.c_uint32,
+    ctypes.POINTER(_Timespec),
+    ctypes.c_void_p,
+    ctypes.c_uint32,
+]
+_futex.restype = ctypes.c_long
 
 
 def _timespec(at_s: float) -> _Timespec:
@@ -177,17 +186,9 @@ class Fence:
 def futex_wait(address: int, expected: int, timeout_s: float, mask: int) -> None:
     """Sleep until woken under one of the bits of `mask`, at most `timeout_s`; not at all if the word changed."""
     deadline = _timespec(time.monotonic() + timeout_s)
-    _syscall(
-        _SYS_FUTEX,
-        ctypes.c_void_p(address),
-        _FUTEX_WAIT_BITSET,
-        ctypes.c_uint32(expected & 0xFFFFFFFF),
-        ctypes.byref(deadline),
-        None,
-        ctypes.c_uint32(mask),
-    )
+    _futex(_SYS_FUTEX, address, _FUTEX_WAIT_BITSET, expected, deadline, None, mask)
 
 
 def futex_wake(address: int, count: int, mask: int) -> None:
     """Wake at most `count` sleepers who wait under one of the bits of `mask`."""
-    _syscall(_SYS_FUTEX, ctypes.c_void_p(address), _FUTEX_WAKE_BITSET, count, None, None, ctypes.c_uint32(mask))
+    _futex(_SYS_FUTEX, address, _FUTEX_WAKE_BITSET, count, None, None, mask)

@@ -8,7 +8,7 @@ import numpy as np
 
 from mimodaq.ring import _layout as lay
 from mimodaq.ring._client import Client, Wait
-from mimodaq.ring._core import OBSERVER_BIT, Core
+from mimodaq.ring._core import OBSERVER_BIT, Core, locked
 
 _TRIES = 100
 
@@ -24,6 +24,25 @@ class Observed(NamedTuple):
     """Fraction, -1 if unknown."""
     sequence: int
     """Number of the event in the ring."""
+
+
+class Recent(NamedTuple):
+    """Copies of several events, oldest first."""
+
+    events: np.ndarray
+    """The ring's record dtype, shape (n,)."""
+    sequence: np.ndarray
+    """int64 (n,): their numbers in the ring; one that is missing was overwritten while it was copied."""
+    counter: np.ndarray
+    """int64 (n,)."""
+    timestamp: np.ndarray
+    """float64 (n,), seconds UTC."""
+    deadtime: np.ndarray
+    """float64 (n,), fraction, -1 if unknown."""
+    newest: int
+    """Number of the newest event of the ring, -1 = none yet."""
+    is_ended: bool
+    """No event will come any more."""
 
 
 class Observer(Client):
@@ -77,6 +96,28 @@ class Observer(Client):
         raise TimeoutError(
             f"ring {self.name}: no event stayed long enough to be copied in {_TRIES} tries; more slots would help"
         )
+
+    def recent(self, n: int, after: int = -1) -> Recent:
+        """Copies of the newest `n` events whose number is larger than `after`, perhaps none; never waits.
+
+        Raises RingClosed after an abort.
+        """
+        self._check()
+        core = self._core
+        head, is_ended = locked(core, self._look)
+        numbers = np.arange(max(after + 1, head - min(n, core.slots)), head)
+        slots = core.order[numbers % core.slots]
+        columns = (core.raw, core.sequence, core.counter, core.timestamp, core.deadtime)
+        parts = [column[slots] for column in columns]
+        core.fence()
+        is_whole = (parts[1] == numbers) & (core.sequence[slots] == numbers)
+        self.torn += len(numbers) - int(np.count_nonzero(is_whole))
+        raw, sequence, counter, timestamp, deadtime = (part[is_whole] for part in parts)
+        return Recent(raw.view(self.dtype), sequence, counter, timestamp, deadtime, head - 1, is_ended)
+
+    def _look(self) -> tuple[int, bool]:
+        self._core.harvest_writers()
+        return self._words[self._core.control + lay.HEAD], self._core.ended()
 
     def _attempt(self) -> tuple[int, int] | Wait:
         """The slot and number of the newest event, slot -1 at the end of the stream."""

@@ -187,6 +187,13 @@ class Reader(Client):
         """Give up a kept place: the events in hand go back to the group, and a successor begins a new stream."""
         self._give_up(self._core.forfeit)
 
+    def retire(self) -> None:
+        """Close a kept place before its stream has ended: the events in hand go back to the group, and no more come.
+
+        The place stays on record with what it has released, as after `close`, but nobody is blamed for the rest.
+        """
+        self._give_up(self._core.retire)
+
     @property
     def has_event(self) -> bool:
         """Whether an event was given, so that `counter` and the like mean something."""
@@ -251,7 +258,7 @@ class Reader(Client):
     def _attempt(self, n: int) -> bool | _End | Wait:
         core, w = self._core, self._words
         self._run = ()  # what is not yet given to the caller goes back; an exception may strike anywhere below
-        w[self._row + lay.WAITING] = 0
+        w[self._row + lay.WAITING] = w[self._row + lay.SOON] = 0
         w[self._attention] = 0
         core.harvest_readers(self._index)
         core.give_back(self._index, self._base + self._next)
@@ -262,6 +269,7 @@ class Reader(Client):
         core.harvest_writers(but=group)
         slots = core.take(self._index, max(n, self._want))
         if len(slots):
+            w[self._row + lay.SOON] = self._want > 1 and len(slots) <= self._want
             at = core.group(group)
             if w[core.control + lay.HEAD] > w[at + lay.NEXT] or w[at + lay.RETURNED]:
                 core.wake_readers()
@@ -274,8 +282,8 @@ class Reader(Client):
         return self._sleep()
 
     def _is_batch_open(self) -> bool:
-        """Whether a writer may go on without the lock, or a sister keeps events that this reader could have."""
-        return super()._is_batch_open() or self._core.is_group_prefetched(self._words[self._row + lay.GROUP])
+        """Whether a writer may go on without the lock, or a sister keeps events or leaves them to this reader."""
+        return super()._is_batch_open() or self._core.is_group_at_work(self._words[self._row + lay.GROUP])
 
     def _call_peers(self) -> None:
         super()._call_peers()

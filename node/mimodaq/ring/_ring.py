@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
+from weakref import WeakSet
 
 import numpy as np
 
@@ -22,6 +23,12 @@ from mimodaq.ring._verify import verify
 from mimodaq.ring._writer import Writer
 
 _MOST_DELIVERIES: Final = 127
+_attached: Final[WeakSet[Ring]] = WeakSet()
+
+
+def attached_rings() -> list[Ring]:
+    """The rings that this process has made or attached and still holds: what their descriptions tell about events."""
+    return list(_attached)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +134,7 @@ class Ring:
         """Boot, creator, time and name: no other ring has the same."""
         self.description: Mapping[str, Any] = header["description"]
         """What the maker told about the buffer: units, host, function names."""
+        _attached.add(self)
 
     @classmethod
     def create(

@@ -44,7 +44,7 @@ class Writer(Client):
         self._filling = self._row + lay.FILLING
         self._i = self._end = 0
         self._want = 1
-        self._claimed_at = 0.0
+        self._since = time.monotonic()
         self._begin = 0
         self._in_hand = 0
         self._blamed: list[int] = []
@@ -130,7 +130,7 @@ class Writer(Client):
         given back first. Raises RingFull after `timeout` seconds, RingEnding, RingClosed.
         """
         i = self._i
-        if i == self._end or self._in_hand or self._words[self._attention]:
+        if i + n > self._end or self._in_hand or self._words[self._attention]:  # a rest of a run is no batch
             i = self._refill(n, timeout)
         end = min(i + n, self._end)
         self._words[self._filling] = i + 1
@@ -245,13 +245,19 @@ class Writer(Client):
         return self._claim(0)
 
     def _adapt(self) -> None:
-        """Choose how many slots to claim: those needed for one millisecond at the present rate."""
+        """Choose how many slots to claim: those needed for one millisecond at the present rate.
+
+        The rate is that of the caller: counted is the time between two commits, not that spent in waiting for slots.
+        """
         used = self._i - self._begin
+        now = time.monotonic()
         if self.is_kept or self._words[self._attention] or not used:
             self._want = 1
         else:
-            busy = max(time.monotonic() - self._claimed_at, 1e-9)
+            busy = max(now - self._since, 1e-9)
             self._want = max(1, min(self._want * _GROWTH, int(LINGER_S * used / busy)))
+        if used:
+            self._since = now
 
     def _claim(self, n: int) -> bool:
         """Get at least `n` slots if there are any, without waiting; called with the lock held.
@@ -268,16 +274,17 @@ class Writer(Client):
             return False
         self._begin = self._i = begin
         self._end = end
-        self._claimed_at = time.monotonic()
         return True
 
     def _refill(self, n: int, timeout: float | None) -> int:
         """Publish what is committed and get more slots; returns the first."""
         self._check()
         self._adapt()
+        begin = time.monotonic()
         try:
             outcome = self._wait(lambda: self._attempt(n), timeout)
         finally:
+            self._since += time.monotonic() - begin
             if self._wait_from:
                 locked(self._core, self._charge)
         if outcome is None:

@@ -1,7 +1,7 @@
 """The other processes of a measurement: readers and observers of rings, receivers of messages.
 
 Started as `python -m mimodaq.client.bench._children ROLE ARGUMENTS`, with the arguments as JSON. A child writes
-`ready` when it is, and at its end one line of JSON. Times are of the monotonic clock, which all processes of a host
+`ready`, perhaps with an address, when it is, and at its end one line of JSON. Times are of the monotonic clock, which all processes of a host
 share.
 """
 
@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -24,10 +24,12 @@ RESULT_S: Final = 120.0
 class Child:
     """One child process; ended by force when its block is left without its result."""
 
-    def __init__(self, role: str, **arguments: Any) -> None:
+    def __init__(self, role: str, prefix: Sequence[str] = (), **arguments: Any) -> None:
         self._role = role
+        self.address = ""
+        """Where it can be reached, if it has said so."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __spec__.name, role, json.dumps(arguments)],
+            [*prefix, sys.executable, "-m", __spec__.name, role, json.dumps(arguments)],
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,  # Ctrl-C is for the parent, which ends its children
@@ -36,7 +38,8 @@ class Child:
     def __enter__(self) -> Self:
         """Wait until the child is ready. Raises BenchError when it dies instead."""
         assert self._process.stdout is not None
-        if self._process.stdout.readline() != "ready\n":
+        word, _, self.address = self._process.stdout.readline().strip().partition(" ")
+        if word != "ready":
             raise BenchError(f"starting a {self._role}: it ended with exit code {self._process.wait()}, see above")
         return self
 
@@ -61,8 +64,8 @@ class Child:
         return found
 
 
-def _ready() -> None:
-    print("ready", flush=True)
+def _ready(address: str = "") -> None:
+    print(f"ready {address}".strip(), flush=True)
 
 
 def _reader(segment: str, group: str, batch: int) -> dict[str, Any]:
@@ -140,12 +143,63 @@ def _latency_receiver(address: str, events: int) -> dict[str, Any]:
     return {"delays_us": delays}
 
 
+def _link_writer(segment: str, events: int, batch: int) -> dict[str, Any]:
+    """Commit so many events as they lie in the slots of a ring."""
+    from mimodaq.ring import Ring
+
+    with Ring.attach(segment).writer() as writer:
+        _ready()
+        begin = time.monotonic()
+        left = events
+        while left:
+            left -= len(writer.claim(min(batch, left)).events)
+            writer.commit_batch()
+    return {"begin": begin}
+
+
+def _raw_receiver(address: str, count: int, keys: Sequence[str]) -> dict[str, Any]:
+    """Receive so many large messages without copying them; `keys` are its public and secret key."""
+    import zmq
+
+    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        if keys[0]:
+            socket.curve_publickey, socket.curve_secretkey = (key.encode() for key in keys)
+            socket.curve_server = True
+        socket.bind(address)
+        _ready(socket.get_string(zmq.LAST_ENDPOINT))
+        for _ in range(count):
+            socket.recv(copy=False)
+        end = time.monotonic()
+    return {"end": end}
+
+
+def _raw_sender(address: str, count: int, size: int, server: str, keys: Sequence[str]) -> dict[str, Any]:
+    """Send the same large message so many times without copying it."""
+    import zmq
+
+    message = memoryview(bytearray(b"m" * size))
+    with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+        if server:
+            socket.curve_publickey, socket.curve_secretkey = (key.encode() for key in keys)
+            socket.curve_serverkey = server.encode()
+        socket.sndhwm = 64
+        socket.connect(address)
+        _ready()
+        begin = time.monotonic()
+        for _ in range(count):
+            socket.send(message, copy=False)
+    return {"begin": begin}
+
+
 _ROLES: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     "reader": _reader,
     "observer": _observer,
     "receiver": _receiver,
     "latency_reader": _latency_reader,
     "latency_receiver": _latency_receiver,
+    "link_writer": _link_writer,
+    "raw_receiver": _raw_receiver,
+    "raw_sender": _raw_sender,
 }
 
 

@@ -24,10 +24,10 @@ GROUP: Final = "readers"
 
 
 @contextmanager
-def ring_of(dtype: np.dtype[Any], slots: int) -> Iterator[Ring]:
+def ring_of(dtype: np.dtype[Any], slots: int, name: str = "bench") -> Iterator[Ring]:
     """A ring of our own with one reader group; verified, and removed at the end."""
     ring = Ring.create(
-        segment_name("bench", partition=f"bench-{os.getpid()}"), dtype, slots, groups=[GROUP], expected_writers=1
+        segment_name(name, partition=f"bench-{os.getpid()}"), dtype, slots, groups=[GROUP], expected_writers=1
     )
     try:
         yield ring

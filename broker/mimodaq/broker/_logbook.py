@@ -1,0 +1,83 @@
+"""The log of the whole cluster: on disk, bounded, and the last lines in memory for those who ask."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from mimodaq.protocol.codec import MAX_BYTES, ProtocolError, decode, encode
+from mimodaq.protocol.messages import LogBatch, LogLine
+
+LINES_KEPT: Final = 10_000
+_FILE_BYTES: Final = 8 * 1024 * 1024
+_PER_LINE: Final = 100
+"""Bytes of a line on the wire besides its texts, at most."""
+_LENGTH_BYTES: Final = 4
+
+
+class Logbook:
+    """Two files of at most 8 MB, the older one replaced when the newer one is full.
+
+    A record is its length and an encoded `LogLine`; a torn one at the end of a file (the power was cut) is left out.
+    The log is never a reason to stop: what cannot be written is kept in memory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path, self._older = folder / "log", folder / "log.older"
+        self._lines: deque[LogLine] = deque(maxlen=LINES_KEPT)
+        self.problem = ""
+        """Why the log is not being written."""
+        for path in (self._older, self._path):
+            self._read(path)
+        self._file = open(self._path, "ab")  # noqa: SIM115 - closed by close()
+
+    def add(self, line: LogLine) -> None:
+        """Keep a line."""
+        self._lines.append(line)
+        raw = encode(line)
+        try:
+            if self._file.tell() + len(raw) > _FILE_BYTES:
+                self._file.close()
+                os.replace(self._path, self._older)
+                self._file = open(self._path, "ab")  # noqa: SIM115
+            self._file.write(len(raw).to_bytes(_LENGTH_BYTES, "big") + raw)
+            self._file.flush()
+            self.problem = ""
+        except (OSError, ValueError) as error:  # ValueError: the file could not be opened again
+            self.problem = f"{self._path} cannot be written: {error}"
+
+    def last(self, count: int) -> LogBatch:
+        """The last lines, as many as fit into a message."""
+        chosen: list[LogLine] = []
+        size = _PER_LINE
+        for line in islice(reversed(self._lines), count):
+            size += _PER_LINE + sum(len(text.encode()) for text in (line.node, line.level, line.source, line.text))
+            if size > MAX_BYTES:
+                break
+            chosen.append(line)
+        return LogBatch(tuple(reversed(chosen)))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _read(self, path: Path) -> None:
+        if not path.exists():
+            return
+        raw = path.read_bytes()
+        at = whole = 0
+        while at + _LENGTH_BYTES <= len(raw):
+            end = at + _LENGTH_BYTES + int.from_bytes(raw[at : at + _LENGTH_BYTES], "big")
+            try:
+                line = decode(raw[at + _LENGTH_BYTES : end]) if end <= len(raw) else None
+            except ProtocolError:
+                line = None
+            if not isinstance(line, LogLine):
+                break
+            self._lines.append(line)
+            at = whole = end
+        if whole < len(raw):
+            os.truncate(path, whole)

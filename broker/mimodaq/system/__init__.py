@@ -1,0 +1,20 @@
+"""What a daemon needs of the operating system: files that are whole or not there, one owner, systemd, where things are.
+
+Shared by broker, keys and node. Knows nothing of runs.
+"""
+
+from mimodaq.system._files import FolderLock, LockedError, private_folder, read_number, write_file
+from mimodaq.system._notify import Notifier
+from mimodaq.system._places import config_home, runtime_home, state_home
+
+__all__ = [
+    "FolderLock",
+    "LockedError",
+    "Notifier",
+    "config_home",
+    "private_folder",
+    "read_number",
+    "runtime_home",
+    "state_home",
+    "write_file",
+]

@@ -1,0 +1,259 @@
+"""The commands for a cluster: broker, keys, run control, looking. Imports nothing heavy until a command needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Broker = Annotated[
+    str,
+    typer.Option(
+        "--broker",
+        envvar="MIMODAQ_BROKER",
+        metavar="ADDRESS[:PORT]",
+        help="Where the broker is: HOST, HOST:PORT or ipc:///FOLDER.",
+        show_default=True,
+    ),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key", envvar="MIMODAQ_KEY", metavar="FILE", help="Key file; without it the only one in the key folder."
+    ),
+]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="Talk to another host without keys: everybody can listen and command.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]
+Comment = Annotated[str, typer.Option(help="A remark that is kept with the run.")]
+State = Annotated[
+    Path | None, typer.Option("--state", metavar="DIR", help="The broker's folder (MIMODAQ_STATE/broker).")
+]
+_HERE = "127.0.0.1"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    for name, function in {
+        "broker": broker,
+        "configure": configure,
+        "arm": arm,
+        "start": start,
+        "pause": pause,
+        "resume": resume,
+        "stop": stop,
+        "abort": abort,
+        "reset": reset,
+        "shutdown": shutdown,
+        "take": take,
+        "surrender": surrender,
+        "status": status,
+        "logs": logs,
+        "runs": runs,
+    }.items():
+        app.command(name)(function)
+    app.add_typer(_keys, name="keys")
+
+
+_keys = typer.Typer(no_args_is_help=True, help="Make and revoke the keys of hosts, operators and observers.")
+
+
+@_keys.command("create")
+def keys_create(
+    name: Annotated[str, typer.Argument(help="Name of the person, or of the host as in the setup.", metavar="NAME")],
+    role: Annotated[str, typer.Option(help="host, operator (may command) or observer (may watch).")],
+    directory: Annotated[
+        Path | None, typer.Option("--dir", metavar="DIR", help="Where the key file goes (MIMODAQ_KEYS).")
+    ] = None,
+    state: State = None,
+) -> None:
+    """Make a key on the broker's host. The owner needs exactly the file that is printed; copy it safely."""
+    from mimodaq.client import _keys_commands as commands
+
+    raise typer.Exit(commands.create(name, role, directory, state))
+
+
+@_keys.command("list")
+def keys_list(state: State = None, json_: Json = False) -> None:
+    """List the keys that are valid."""
+    from mimodaq.client import _keys_commands as commands
+
+    raise typer.Exit(commands.list_(state, json_))
+
+
+@_keys.command("revoke")
+def keys_revoke(
+    name: Annotated[str, typer.Argument(help="Whose key.", metavar="NAME")],
+    state: State = None,
+) -> None:
+    """Take a key back; a running broker notices within a second."""
+    from mimodaq.client import _keys_commands as commands
+
+    raise typer.Exit(commands.revoke(name, state))
+
+
+def broker(
+    bind: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all networks, ipc:///FOLDER.")
+    ] = _HERE,
+    port: Annotated[int | None, typer.Option(min=0, help="First of two ports; 0 = any. [default: 7788]")] = None,
+    state: State = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen for other hosts without keys: everybody there can command.")
+    ] = False,
+) -> None:
+    """Be the broker of a cluster, until Ctrl-C or shutdown. Runs go on without it; it may be started again at any time."""
+    from mimodaq.client._broker_command import broker as carry_out
+
+    raise typer.Exit(carry_out(bind, port, state, insecure))
+
+
+def configure(
+    setup: Annotated[Path, typer.Argument(help="Setup file, or a directory that holds one.", metavar="SETUP")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value, as with mimodaq run.")
+    ] = None,
+    optional: Annotated[
+        list[str] | None, typer.Option(metavar="HOST", help="A host that a run can do without; may be repeated.")
+    ] = None,
+    on_loss: Annotated[
+        str, typer.Option(help="What the loss of any other host does to a run: pause or stop.")
+    ] = "pause",
+    broker: Broker = _HERE,
+    key: KeyFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Send a setup with your modules to all its hosts, and have it loaded and checked there."""
+    from mimodaq.client import _cluster_commands as commands
+
+    where = commands.Where(broker, key, insecure)
+    raise typer.Exit(commands.configure(where, setup, set_ or [], optional or [], on_loss))
+
+
+def arm(comment: Comment = "", broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+    """Take a run number, make buffers and links, start the workers; the sources are held."""
+    from mimodaq.client import _cluster_commands as commands
+
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "arm", comment=comment))
+
+
+def start(comment: Comment = "", broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+    """Start a run on all hosts or on none; shows what is being waited for.
+
+    Ctrl-C ends the waiting, not the run.
+    """
+    from mimodaq.client import _cluster_commands as commands
+
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "start", comment=comment))
+
+
+def pause(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+    """Hold the sources; all else goes on."""
+    from mimodaq.client import _cluster_commands as commands
+
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "pause"))
+
+
+def resume(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+    """Let the sources go again."""
+    from mimodaq.client import _cluster_commands as commands
+
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "resume"))
+
+
+def stop(
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end; print verdict and ledger.")] = True,
+    broker: Broker = _HERE,
+    key: KeyFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Stop the run: sources off, buffers drained, files closed. Always ends, by force if need be.
+
+    Exit codes: 0 the run is good, 1 it is not.
+    """
+    from mimodaq.client import _cluster_commands as commands
+
+    raise typer.Exit(commands.end(commands.Where(broker, key, insecure), "stop", wait))
+
+
+def abort(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+    """End the run at once; events may be left in buffers."""
+    from mimodaq.client import _cluster_commands as commands
+
+    raise typer.Exit(commands.end(commands.Where(broker, key, insecure), "abort", True))
+
+
+def reset(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+    """Abort whatever goes on, and forget the setup: the way out of every error."""
+    from mimodaq.client import _cluster_commands as commands
+
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "reset"))
+
+
+def shutdown(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+    """End the node daemons and the broker."""
+    from mimodaq.client import _cluster_commands as commands
+
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "shutdown"))
+
+
+def take(
+    force: Annotated[bool, typer.Option("--force", help="Also from whoever is in charge now.")] = False,
+    broker: Broker = _HERE,
+    key: KeyFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Take charge: only one operator at a time may command. The first command takes it if nobody has it."""
+    from mimodaq.client import _cluster_commands as commands
+
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "take", force=force))
+
+
+def surrender(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+    """Put nobody in charge, so that another operator can command."""
+    from mimodaq.client import _cluster_commands as commands
+
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "surrender"))
+
+
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C, drawn in place on a terminal.")] = False,
+    json_: Json = False,
+    broker: Broker = _HERE,
+    key: KeyFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Show the state of the cluster: run, hosts, buffers with rate, fill and dead time, links, clocks."""
+    from mimodaq.client import _status_command as commands
+
+    raise typer.Exit(commands.status(commands.Where(broker, key, insecure), watch, json_))
+
+
+def logs(
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, max=10_000, help="How many of the last lines.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    json_: Json = False,
+    broker: Broker = _HERE,
+    key: KeyFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Show the log of the whole cluster."""
+    from mimodaq.client import _cluster_commands as commands
+
+    raise typer.Exit(commands.logs(commands.Where(broker, key, insecure), lines, follow, json_))
+
+
+def runs(
+    run: Annotated[int | None, typer.Argument(min=1, help="All about one run.", metavar="[RUN]")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many of the last runs.")] = 20,
+    json_: Json = False,
+    broker: Broker = _HERE,
+    key: KeyFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """List the runs in the broker's database, newest first, or tell all about one."""
+    from mimodaq.client import _cluster_commands as commands
+
+    raise typer.Exit(commands.runs(commands.Where(broker, key, insecure), run, limit, json_))

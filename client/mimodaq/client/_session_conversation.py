@@ -1,0 +1,182 @@
+"""What is open between one client and its broker: requests, their repetition, their answers.
+
+Pure code, shared by the blocking and the asynchronous session. A request is sent again with the same number until it
+is answered, so that nothing is done twice and nothing is forgotten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from mimodaq.client._session_values import News, RefusedError, RestartedError, SessionError
+from mimodaq.protocol import feed
+from mimodaq.protocol.codec import ProtocolError, decode, encode
+from mimodaq.protocol.messages import (
+    CHUNK_BYTES,
+    Answer,
+    Ask,
+    Chunk,
+    Cluster,
+    Info,
+    Inquire,
+    LogAsk,
+    LogBatch,
+    LogLine,
+    Message,
+    Refused,
+    Topic,
+)
+
+REPEAT_S: Final = 2.0
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """Something asked. When `is_done`, there is a result or an error."""
+
+    key: Hashable
+    what: str
+    """In words, for messages."""
+    message: Message
+    result: Any = None
+    error: SessionError | None = None
+    is_done: bool = False
+    due: float = 0.0
+    raw: bytes = b""
+    """All of a setup that is being sent."""
+
+    def finish(self, result: Any = None, error: SessionError | None = None) -> None:
+        """There is an answer."""
+        self.result, self.error, self.is_done = result, error, True
+
+    def answer(self) -> Any:
+        """The result. Raises the error, if it is one."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One client's side."""
+
+    epoch: int = 0
+    """Of the broker; 0 if it is not known yet."""
+    _number: int = 0
+    _open: dict[Hashable, Request] = field(default_factory=dict)
+
+    # -- asking -------------------------------------------------------------------------------------------------
+
+    def ask(self, ask: Ask) -> Request:
+        """Give a command; its number is set here. Result: `Answer`."""
+        number = self._next()
+        return self._add(Request(("ask", number), ask.command, replace(ask, number=number)))
+
+    def inquire(self, what: Topic, limit: int, run: int | None) -> Request:
+        """Ask something that changes nothing. Result: plain values."""
+        number = self._next()
+        return self._add(Request(("info", number), what.value, Inquire(number, what, limit, run)))
+
+    def logs(self, lines: int) -> Request:
+        """Ask for the end of the log. Result: the lines."""
+        return self._add(Request("logs", "logs", LogAsk(lines)))
+
+    def upload(self, raw: bytes) -> Request:
+        """Send a setup. Result: its name."""
+        name = hashlib.sha256(raw).hexdigest()
+        request = Request(("upload", name), "sending the setup", _part(name, raw, 0), raw=raw)
+        return self._add(request)
+
+    def drop(self, request: Request) -> None:
+        """Do not wait for an answer any more."""
+        self._open.pop(request.key, None)
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _add(self, request: Request) -> Request:
+        return self._open.setdefault(request.key, request)
+
+    # -- sending ------------------------------------------------------------------------------------------------
+
+    def outgoing(self, now: float) -> list[bytes]:
+        """What must be sent now."""
+        frames = []
+        for request in self._open.values():
+            if now >= request.due:
+                request.due = now + REPEAT_S
+                frames.append(encode(request.message))
+        return frames
+
+    def due(self) -> float:
+        """When something must be sent at the latest."""
+        return min((request.due for request in self._open.values()), default=float("inf"))
+
+    # -- hearing ------------------------------------------------------------------------------------------------
+
+    def heard(self, frame: bytes) -> None:
+        """A frame of the broker came; raises ProtocolError if it is none, such as of another release."""
+        match decode(frame):
+            case Answer() as answer:
+                self._finish(("ask", answer.number), answer)
+            case Info(number, is_ok, data):
+                content = json.loads(data)
+                self._finish(("info", number), content, None if is_ok else RefusedError(str(content)))
+            case LogBatch(lines):
+                self._finish("logs", lines)
+            case Chunk() as chunk:
+                self._uploaded(chunk)
+            case Refused(text):
+                self._refused(text)
+            case other:
+                raise ProtocolError(f"the broker has sent a {type(other).__name__.lower()}, which is not for clients")
+
+    def watched(self, topic: bytes, frame: bytes) -> list[News]:
+        """What a frame of the feed holds. Raises ProtocolError."""
+        if topic == feed.REPORTS:
+            return [*feed.unpack(frame)]
+        message = decode(frame)
+        if not isinstance(message, Cluster | LogLine):
+            raise ProtocolError(f"the feed holds a {type(message).__name__.lower()}")
+        if isinstance(message, Cluster):
+            self._note_epoch(message.epoch)
+        return [message]
+
+    def _note_epoch(self, epoch: int) -> None:
+        """A command is never given twice to two brokers: who has been replaced cannot answer."""
+        before, self.epoch = self.epoch, epoch
+        if before in (0, epoch):
+            return
+        for key, request in list(self._open.items()):
+            if isinstance(request.message, Ask):
+                text = f"{request.what}: the broker was started again before it could answer; see mimodaq status"
+                self._finish(key, error=RestartedError(text))
+
+    def _finish(self, key: Hashable, result: Any = None, error: SessionError | None = None) -> None:
+        request = self._open.pop(key, None)
+        if request is not None:
+            request.finish(result, error)
+
+    def _uploaded(self, chunk: Chunk) -> None:
+        request = self._open.get(("upload", chunk.setup_id))
+        if request is None:
+            return
+        if chunk.offset >= len(request.raw):
+            self._finish(request.key, chunk.setup_id)
+        else:
+            request.message, request.due = _part(chunk.setup_id, request.raw, chunk.offset), 0.0
+
+    def _refused(self, text: str) -> None:
+        """The broker does not say which message it means: a setup that is being sent, or whatever else is open."""
+        uploads = [request for request in self._open.values() if request.raw]
+        for request in uploads or list(self._open.values()):
+            self._finish(request.key, error=RefusedError(f"{request.what}: {text}"))
+
+
+def _part(name: str, raw: bytes, offset: int) -> Chunk:
+    return Chunk(name, offset, len(raw), raw[offset : offset + CHUNK_BYTES])

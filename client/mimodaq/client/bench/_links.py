@@ -1,0 +1,202 @@
+"""The measurements behind the rows about links: from ring to ring over TCP, beside plain ZeroMQ messages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
+
+import numpy as np
+
+from mimodaq.client.bench._children import RESULT_S, Child
+from mimodaq.client.bench._results import BenchError
+from mimodaq.client.bench._rings import GROUP, ring_of
+from mimodaq.link import LinkOrder
+from mimodaq.ring import Ring
+
+MESSAGE_BYTES: Final = 1_000_000
+LOOPBACK: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """CURVE keys of both ends, or none."""
+
+    server: tuple[str, str] = ("", "")
+    """Public and secret key of the receiver."""
+    client: tuple[str, str] = ("", "")
+
+    @classmethod
+    def new(cls) -> Self:
+        """Fresh ones."""
+        import zmq
+
+        server, client = zmq.curve_keypair(), zmq.curve_keypair()
+        return cls((server[0].decode(), server[1].decode()), (client[0].decode(), client[1].decode()))
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the two hosts of a measurement are joined."""
+
+    address: str = LOOPBACK
+    """Of the receiving host."""
+    from_here: Sequence[str] = ()
+    """What to put before a command so that it runs on the sending host."""
+    from_there: Sequence[str] = ()
+    keys: Keys = field(default_factory=Keys)
+
+
+class End:
+    """One end of a link as a process; ended by force when its block is left."""
+
+    def __init__(self, role: str, order: LinkOrder, prefix: Sequence[str] = ()) -> None:
+        self._role, self._order, self._prefix = role, order, prefix
+        self.reports: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self.process = subprocess.Popen(
+            [*self._prefix, sys.executable, "-m", f"mimodaq.link.{self._role}", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert self.process.stdin is not None
+        self.process.stdin.write(self._order.encode())
+        self.process.stdin.close()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it if it still runs."""
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def expect(self, kind: str) -> dict[str, Any]:
+        """Wait for a report. Raises BenchError when the process ends without it."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.reports.append(json.loads(line))
+            if self.reports[-1]["kind"] == kind:
+                return self.reports[-1]
+        raise BenchError(f"a {self._role} has ended without {kind!r}: {self.reports[-1:]}")
+
+    def finish(self) -> None:
+        """Wait for its good end."""
+        outcome = self.expect("finish")["outcome"]
+        if outcome != "done":
+            raise BenchError(f"a {self._role} has ended with {outcome!r}")
+
+
+class Link:
+    """Two rings and a link between them, connected."""
+
+    def __init__(self, dtype: np.dtype[Any], slots: int, way: Way, name: str = "link") -> None:
+        self._dtype, self._slots, self._way, self._name = dtype, slots, way, name
+
+    def __enter__(self) -> Self:
+        """Make the rings, start both ends, wait until they have met."""
+        way, keys = self._way, self._way.keys
+        with ExitStack() as stack:
+            self.source: Ring = stack.enter_context(ring_of(self._dtype, self._slots, f"{self._name}-source"))
+            self.mirror: Ring = stack.enter_context(ring_of(self._dtype, self._slots, f"{self._name}-mirror"))
+            there = LinkOrder(
+                self._name,
+                self.mirror.segment,
+                f"tcp://{way.address}:*",
+                public_key=keys.server[0],
+                secret_key=keys.server[1],
+                client_key=keys.client[0],
+                insecure=True,
+            )
+            self.receiver = stack.enter_context(End("receiver", there, way.from_there))
+            endpoint = self.receiver.expect("ready")["endpoint"]
+            self.receiver_order = replace(there, endpoint=endpoint)
+            here = LinkOrder(
+                self._name,
+                self.source.segment,
+                endpoint,
+                GROUP,
+                public_key=keys.client[0],
+                secret_key=keys.client[1],
+                server_key=keys.server[0],
+                insecure=True,
+            )
+            self.sender = stack.enter_context(End("sender", here, way.from_here))
+            self.sender.expect("say")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """End both, remove the rings."""
+        self._stack.__exit__(*error)
+
+    def finish(self) -> None:
+        """Wait for the good end of both, and compare their ledgers."""
+        self.sender.finish()
+        self.receiver.finish()
+        sent, arrived = self.source.place(self._name, GROUP), self.mirror.place(self._name)
+        if sent is None or arrived is None or sent.released != arrived.position:
+            raise BenchError(f"{sent} was acknowledged, {arrived} has arrived")
+
+
+def link_rate(events: int, dtype: np.dtype[Any], slots: int, way: Way, batch: int, links: int = 1) -> float:
+    """Events per second from ring to ring, all links together, from before the first claim to the last reader's end.
+
+    The events lie in the slots already: a writer process claims and commits, a reader process takes and releases.
+    """
+    with ExitStack() as stack:
+        made = [stack.enter_context(Link(dtype, slots, way, f"link{i}")) for i in range(links)]
+        readers = [
+            stack.enter_context(Child("reader", segment=link.mirror.segment, group=GROUP, batch=batch)) for link in made
+        ]
+        share = events // links
+        writers = [
+            stack.enter_context(Child("link_writer", segment=link.source.segment, events=share, batch=batch))
+            for link in made
+        ]
+        found = [reader.result() for reader in readers]
+        begun = [writer.result() for writer in writers]
+        for link in made:
+            link.finish()
+    if any(f["events"] != share for f in found):
+        raise BenchError(f"{share} events went into each link, {[f['events'] for f in found]} came out")
+    seconds: float = max(f["end"] for f in found) - min(f["begin"] for f in begun)
+    return share * links / seconds
+
+
+def raw_rate(events: int, event_bytes: int, way: Way) -> float:
+    """The same number of bytes as ZeroMQ messages of 1 MB from one process to another, as events per second.
+
+    PUSH/PULL, `copy=False` at both ends, always the same message: the limit of what ZeroMQ can carry.
+    """
+    count = max(1, round(events * event_bytes / MESSAGE_BYTES))
+    keys = way.keys
+    with ExitStack() as stack:
+        receiver = stack.enter_context(
+            Child("raw_receiver", way.from_there, address=f"tcp://{way.address}:*", count=count, keys=keys.server)
+        )
+        address = receiver.address
+        sender = stack.enter_context(
+            Child(
+                "raw_sender",
+                way.from_here,
+                address=address,
+                count=count,
+                size=MESSAGE_BYTES,
+                server=keys.server[0],
+                keys=keys.client,
+            )
+        )
+        end = receiver.result()["end"]
+        begin = sender.result()["begin"]
+    seconds: float = end - begin
+    return count * MESSAGE_BYTES / event_bytes / seconds

@@ -1,0 +1,319 @@
+"""Talk to a broker from a program, a notebook, or the command line.
+
+    with Session.connect("daq1.lab", key=Path("anna.key")) as session:
+        session.configure("setup.yaml")
+        print(session.ask("start").text)
+        for news in session.listen():
+            ...
+
+`Session` blocks; for programs with an event loop there is `mimodaq.client.async_session`. All values are frozen. A
+session belongs to one thread; it may be kept for days, and finds its broker again by itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Self
+
+import zmq
+
+from mimodaq.client._session_conversation import Conversation, Request
+from mimodaq.client._session_sockets import CONNECT_S, SILENT_S, Diagnosis, Target, connect, target
+from mimodaq.client._session_values import (
+    AccountInfo,
+    CountInfo,
+    KeyRefusedError,
+    LinkInfo,
+    Me,
+    News,
+    RefusedError,
+    RestartedError,
+    RunInfo,
+    SessionError,
+    Status,
+    UnreachableError,
+)
+from mimodaq.keys import Key
+from mimodaq.protocol.codec import ProtocolError
+from mimodaq.protocol.messages import Answer, Ask, Cluster, LogLine, Report, Topic
+from mimodaq.protocol.parts import OnLoss
+
+__all__ = [
+    "AccountInfo",
+    "CountInfo",
+    "KeyRefusedError",
+    "LinkInfo",
+    "Me",
+    "News",
+    "RefusedError",
+    "RestartedError",
+    "RunInfo",
+    "Session",
+    "SessionError",
+    "Status",
+    "UnreachableError",
+]
+
+_NEWS_KEPT: Final = 10_000
+_TURN_S: Final = 0.25
+_FIRST_REPORTS_S: Final = 1.5
+"""Each node reports at least once a second."""
+
+
+class Session:
+    """One client's connection to a broker."""
+
+    def __init__(self, aim: Target) -> None:
+        """Begin to connect; see `connect`."""
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._sockets = connect(self._context, aim.endpoints, aim.key)
+        self._diagnosis = Diagnosis(aim.endpoints, aim.key)
+        self._conversation = Conversation()
+        self._news: deque[News] = deque(maxlen=_NEWS_KEPT)
+        self._heard = time.monotonic()
+        self._me: Me | None = None
+        self._cluster: Cluster | None = None
+        self._clusters = 0
+        """How many have come since somebody wanted to know."""
+        self._reports: dict[str, Report] = {}
+
+    @classmethod
+    def connect(
+        cls,
+        address: str = "127.0.0.1",
+        key: Path | Key | None = None,
+        *,
+        is_insecure: bool = False,
+        timeout_s: float = CONNECT_S,
+    ) -> Self:
+        """A session with the broker at `HOST`, `HOST:PORT` or `ipc:///FOLDER`.
+
+        Without a key the only one in the key folder is taken where one is needed; `is_insecure` allows another host
+        without keys. Raises SessionError, one of its kinds telling apart what is wrong.
+        """
+        aim = target(address, key, is_insecure)
+        session = cls(aim)
+        try:
+            session._greet(timeout_s)
+        except KeyRefusedError:
+            session.close()
+            if aim.fallback is None:
+                raise
+            session = cls(Target(aim.endpoints, aim.fallback))
+            try:
+                session._greet(timeout_s)
+            except BaseException:
+                session.close()
+                raise
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def _greet(self, timeout_s: float) -> None:
+        self._me = Me.of(self._result(self._conversation.inquire(Topic.ME, 1, None), timeout_s))
+        self._conversation.epoch = self._me.epoch
+
+    def close(self) -> None:
+        """End the session; what the broker was told goes on."""
+        if not self._sockets.control.closed:
+            self._sockets.close()
+            self._context.term()
+
+    def __enter__(self) -> Self:
+        """For `with`."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the session."""
+        self.close()
+
+    # -- commands -----------------------------------------------------------------------------------------------
+
+    @property
+    def me(self) -> Me:
+        """Who the broker takes this client for."""
+        assert self._me is not None, "set when connected"
+        return self._me
+
+    def ask(
+        self,
+        command: str,
+        *,
+        comment: str = "",
+        setup_id: str | None = None,
+        optional: Sequence[str] = (),
+        on_loss: OnLoss = OnLoss.PAUSE,
+        force: bool = False,
+        timeout_s: float | None = None,
+        on_turn: Callable[[], None] | None = None,
+    ) -> Answer:
+        """Give a command and wait for the answer: done, or why not.
+
+        `on_turn` is called several times a second while waiting; `news` has what the feed says meanwhile. Raises
+        RestartedError if the broker was replaced, UnreachableError if it falls silent; the command may go on then.
+        """
+        ask = Ask(1, command, setup_id, comment, tuple(optional), on_loss, force)
+        answer: Answer = self._result(self._conversation.ask(ask), timeout_s, on_turn)
+        return answer
+
+    def configure(
+        self,
+        setup: str | PathLike[str],
+        overrides: Sequence[str] = (),
+        *,
+        optional: Sequence[str] = (),
+        on_loss: OnLoss = OnLoss.PAUSE,
+        timeout_s: float | None = None,
+        on_turn: Callable[[], None] | None = None,
+    ) -> Answer:
+        """Send a setup with the user's modules to the cluster and have it loaded everywhere.
+
+        Raises SetupErrors for mistakes in it, before anything is sent.
+        """
+        from mimodaq.config import BundleError, pack_setup  # numpy and YAML, which no other command needs
+
+        try:
+            raw = pack_setup(setup, overrides)
+        except BundleError as error:
+            raise SessionError(str(error)) from error
+        setup_id = self.upload(raw)
+        return self.ask(
+            "configure", setup_id=setup_id, optional=optional, on_loss=on_loss, timeout_s=timeout_s, on_turn=on_turn
+        )
+
+    def upload(self, raw: bytes) -> str:
+        """Store a packed setup at the broker; answers its name."""
+        return str(self._result(self._conversation.upload(raw), None))
+
+    # -- looking ------------------------------------------------------------------------------------------------
+
+    def status(self, timeout_s: float = CONNECT_S) -> Status:
+        """The cluster as it is now, with a report of each node that is there."""
+        since = time.monotonic()
+        self._clusters = 0
+        while self._lacks_something(time.monotonic() - since):
+            if not self._clusters and time.monotonic() > since + timeout_s:
+                raise self._silence(timeout_s)
+            self._turn(_TURN_S)
+        assert self._cluster is not None, "there was one at least"
+        return Status(self._cluster, MappingProxyType(dict(self._reports)))
+
+    def _lacks_something(self, waited_s: float) -> bool:
+        """Whether the next snapshot, or the report of a node that should have come by now, is worth waiting for."""
+        if not self._clusters or self._cluster is None:
+            return True
+        here = {node.node for node in self._cluster.nodes if node.presence != "lost"}
+        return waited_s < _FIRST_REPORTS_S and not here <= set(self._reports)
+
+    def news(self, timeout_s: float = 0.0) -> list[News]:
+        """What has come over the feed since the last call; waits so long for the first of it."""
+        until = time.monotonic() + timeout_s
+        while True:
+            self._turn(min(_TURN_S, max(0.0, until - time.monotonic())) if not self._news else 0.0)
+            if self._news or time.monotonic() >= until:
+                found = list(self._news)
+                self._news.clear()
+                return found
+
+    def listen(self) -> Iterator[News]:
+        """Everything that comes over the feed, for ever. Raises UnreachableError if the broker falls silent."""
+        while True:
+            yield from self.news(_TURN_S)
+            if self.silent_s > SILENT_S:
+                raise self._silence(SILENT_S)
+
+    @property
+    def silent_s(self) -> float:
+        """How long nothing was heard of the broker; it is heard at least once a second."""
+        return time.monotonic() - self._heard
+
+    def logs(self, lines: int = 100) -> tuple[LogLine, ...]:
+        """The end of the log, oldest line first."""
+        found: tuple[LogLine, ...] = self._result(self._conversation.logs(lines), None)
+        return found
+
+    def runs(self, limit: int = 100) -> tuple[RunInfo, ...]:
+        """The last runs, newest first."""
+        return tuple(RunInfo.of(run) for run in self.inquire(Topic.RUNS, limit=limit)["runs"])
+
+    def run(self, number: int) -> RunInfo:
+        """All about one run. Raises RefusedError if there is none of this number."""
+        return RunInfo.of(self.inquire(Topic.RUN, run=number))
+
+    def inquire(self, what: Topic, *, limit: int = 100, run: int | None = None) -> Any:
+        """Plain values about something; see `Topic`."""
+        return self._result(self._conversation.inquire(what, limit, run), None)
+
+    # -- the connection -----------------------------------------------------------------------------------------
+
+    def _result(self, request: Request, timeout_s: float | None, on_turn: Callable[[], None] | None = None) -> Any:
+        until = time.monotonic() + (timeout_s if timeout_s is not None else float("inf"))
+        self._heard = time.monotonic()
+        try:
+            while True:
+                self._turn(min(_TURN_S, max(0.0, until - time.monotonic())))
+                if on_turn is not None:
+                    on_turn()
+                if request.is_done:
+                    return request.answer()
+                if self._me is None and self._diagnosis.is_hopeless():
+                    raise self._diagnosis.error()
+                if time.monotonic() >= until or self.silent_s > SILENT_S:
+                    raise self._silence(min(self.silent_s, SILENT_S), request.what)
+        finally:
+            self._conversation.drop(request)
+
+    def _silence(self, silent_s: float, what: str = "") -> SessionError:
+        if self._me is None or self._diagnosis.is_hopeless():
+            return self._diagnosis.error()
+        what = what or "listening"
+        if self.silent_s > SILENT_S:
+            return UnreachableError(
+                f"{what}: the broker at {self._diagnosis.endpoints} is not heard any more. "
+                "What it was told may go on; try again when it is back"
+            )
+        return UnreachableError(f"{what}: no answer within {silent_s:.0f} s. What was told may go on")
+
+    def _turn(self, timeout_s: float) -> None:
+        """Send what is due, and take what comes, waiting at most so long for the first of it."""
+        control, feed, monitor = self._sockets.control, self._sockets.feed, self._sockets.monitor
+        now = time.monotonic()
+        for frame in self._conversation.outgoing(now):
+            try:
+                control.send(frame, zmq.NOBLOCK)
+            except zmq.Again:
+                break  # not connected; it is sent again
+        wait_s = min(timeout_s, max(0.0, self._conversation.due() - now))
+        ready = zmq.select([control, feed, monitor], [], [], wait_s)[0]
+        if monitor in ready:
+            self._diagnosis.note(monitor.recv_multipart())
+        if control in ready:
+            self._heard = time.monotonic()
+            try:
+                self._conversation.heard(control.recv())
+            except ProtocolError as error:
+                raise SessionError(f"talking to the broker: {error}") from error
+        if feed in ready:
+            self._heard = time.monotonic()
+            self._watch(feed.recv_multipart())
+
+    def _watch(self, frames: list[bytes]) -> None:
+        try:
+            topic, frame = frames
+            news = self._conversation.watched(topic, frame)
+        except (ProtocolError, ValueError) as error:
+            raise SessionError(f"watching the broker: {error}") from error
+        for one in news:
+            if isinstance(one, Cluster):
+                self._cluster, self._clusters = one, self._clusters + 1
+                known = {node.node for node in one.nodes}
+                self._reports = {name: report for name, report in self._reports.items() if name in known}
+            elif isinstance(one, Report):
+                self._reports[one.node] = one
+        self._news.extend(news)

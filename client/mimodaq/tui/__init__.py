@@ -1,0 +1,18 @@
+"""The operator's screens: run control and figures of the whole cluster in a terminal.
+
+Imports nothing by itself: Textual is only loaded when the screens are opened.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Open the screens as the arguments of the command line say."""
+    from mimodaq.tui._main import open_screens
+
+    open_screens(arguments)

@@ -1,0 +1,214 @@
+"""Dialogs: nothing happens by Enter or by accident; the safe answer has the focus, Esc always means no."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Generic, TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Label
+
+from mimodaq.tui.render import Line
+
+from ._widgets import Lines, Rows
+
+Result = TypeVar("Result")
+
+
+class Dialog(ModalScreen[Result | None], Generic[Result]):
+    """A frame with a title in the middle of the screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "no", show=False)]
+    DEFAULT_CSS = """
+    Dialog { align: center middle; }
+    Dialog > Vertical { width: 80; max-width: 100%; height: auto; max-height: 100%; border: solid $primary; padding: 0 1; background: $surface; }
+    Dialog Button { min-width: 10; height: 1; border: none; margin-left: 2; background: $panel; color: $foreground; }
+    Dialog Button:focus { text-style: bold reverse; }
+    Dialog Horizontal { height: 1; align-horizontal: right; margin-top: 1; }
+    Dialog Input { height: 1; border: none; padding: 0; background: $panel; }
+    Dialog Label { width: 1fr; }
+    """
+
+    def action_no(self) -> None:
+        """Do nothing."""
+        self.dismiss(None)
+
+
+class Shown(Dialog[None]):
+    """Something to read."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,q", "no", show=False)]
+    DEFAULT_CSS = "Shown > Vertical { width: 100; height: 80%; } Shown Rows { background: $surface; }"
+
+    def __init__(self, title: str, make: Callable[[int], Sequence[Line]]) -> None:
+        super().__init__()
+        self._title, self._make = title, make
+
+    def compose(self) -> ComposeResult:
+        """Lay out."""
+        with Vertical() as frame:
+            frame.border_title = self._title
+            frame.border_subtitle = "esc closes"
+            yield Rows(is_chooser=False)
+
+    def on_resize(self) -> None:
+        """Break the lines anew."""
+        self.call_after_refresh(self.draw)
+
+    def draw(self) -> None:
+        """Show it as it is now."""
+        rows = self.query_one(Rows)
+        lines = list(self._make(max(10, rows.size.width - 1)))
+        rows.show(len(lines), lambda row, width: lines[row])
+
+
+class AskText(Dialog[str]):
+    """A line of text; Enter takes it."""
+
+    def __init__(self, question: str, text: str = "") -> None:
+        super().__init__()
+        self._question, self._text = question, text
+
+    def compose(self) -> ComposeResult:
+        """Lay out."""
+        with Vertical() as frame:
+            frame.border_title = self._question
+            frame.border_subtitle = "enter takes it, esc leaves all as it was"
+            yield Input(self._text)
+
+    @on(Input.Submitted)
+    def _take(self, event: Input.Submitted) -> None:
+        self.dismiss(event.value.strip())
+
+
+class Confirm(Dialog[bool]):
+    """A question with its consequences in numbers; No has the focus, y is yes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "yes", show=False), Binding("n", "no", show=False)]
+
+    def __init__(self, question: str, consequences: Callable[[], Sequence[str]], yes: str) -> None:
+        super().__init__()
+        self._question, self._consequences, self._yes = question, consequences, yes
+
+    def compose(self) -> ComposeResult:
+        """Lay out."""
+        with Vertical() as frame:
+            frame.border_title = self._question
+            yield Label("\n".join(self._consequences()), id="text", markup=False)
+            with Horizontal():
+                yield Button("No  n/esc", id="no")
+                yield Button(f"{self._yes}  y", id="yes")
+
+    def on_mount(self) -> None:
+        """The safe answer first."""
+        self.query_one("#no").focus()
+
+    def draw(self) -> None:
+        """The numbers as they are now."""
+        self.query_one("#text", Label).update("\n".join(self._consequences()))
+
+    @on(Button.Pressed, "#yes")
+    def action_yes(self) -> None:
+        """Do it."""
+        self.dismiss(True)
+
+    @on(Button.Pressed, "#no")
+    def _no(self) -> None:
+        self.dismiss(None)
+
+
+class TypeToConfirm(Dialog[bool]):
+    """For what loses something: a word has to be typed."""
+
+    def __init__(self, question: str, consequences: Callable[[], Sequence[str]], word: str, yes: str) -> None:
+        super().__init__()
+        self._question, self._consequences, self._word, self._yes = question, consequences, word, yes
+
+    def compose(self) -> ComposeResult:
+        """Lay out."""
+        with Vertical() as frame:
+            frame.border_title = self._question
+            yield Label("\n".join(self._consequences()), id="text", markup=False)
+            yield Label(f"Type {self._word} to do it:", markup=False)
+            yield Input()
+            with Horizontal():
+                yield Button("No  esc", id="no")
+                yield Button(self._yes, id="yes", disabled=True)
+
+    def on_mount(self) -> None:
+        """Type at once."""
+        self.query_one(Input).focus()
+
+    def draw(self) -> None:
+        """The numbers as they are now."""
+        self.query_one("#text", Label).update("\n".join(self._consequences()))
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        self.query_one("#yes", Button).disabled = event.value.strip() != self._word
+
+    @on(Input.Submitted)
+    def _submitted(self) -> None:
+        button = self.query_one("#yes", Button)
+        (self.query_one("#no", Button) if button.disabled else button).focus()
+
+    @on(Button.Pressed, "#yes")
+    def _yes_pressed(self) -> None:
+        self.dismiss(True)
+
+    @on(Button.Pressed, "#no")
+    def _no(self) -> None:
+        self.dismiss(None)
+
+
+class StartRun(Dialog[str]):
+    """Comment and checks; F5 or Ctrl+S starts, if nothing stands in the way. Enter never does."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f5,ctrl+s", "start", show=False, priority=True)]
+
+    def __init__(self, title: str, checks: Callable[[int], tuple[Sequence[Line], bool]]) -> None:
+        super().__init__()
+        self._title, self._checks = title, checks
+
+    def compose(self) -> ComposeResult:
+        """Lay out."""
+        with Vertical() as frame:
+            frame.border_title = self._title
+            yield Label("Comment, kept with the run:")
+            yield Input(placeholder="what is special about this run?")
+            yield Label("")
+            yield Lines(id="checks")
+            with Horizontal():
+                yield Button("Cancel  esc", id="no")
+                yield Button("Start  F5 / ctrl+s", id="start")
+
+    def on_mount(self) -> None:
+        """Look before anything else."""
+        self.query_one(Input).focus()
+        self.call_after_refresh(self.draw)
+
+    def draw(self) -> None:
+        """Check again."""
+        view = self.query_one("#checks", Lines)
+        lines, is_possible = self._checks(max(20, view.size.width))
+        view.styles.height = len(lines)
+        view.show(lines)
+        self.query_one("#start", Button).disabled = not is_possible
+
+    @on(Input.Submitted)
+    def _next(self) -> None:
+        self.query_one("#no").focus()
+
+    @on(Button.Pressed, "#start")
+    def action_start(self) -> None:
+        """Start, if it is possible."""
+        if self._checks(40)[1]:
+            self.dismiss(self.query_one(Input).value.strip())
+
+    @on(Button.Pressed, "#no")
+    def _no(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,116 @@
+"""The seam between the screens and a cluster: what a feed gives, and what it can be asked.
+
+Behind it is a live cluster, a recording or a simulation; the screens cannot tell. A feed has its own clock, so that a
+recording can be shown as it was, and fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mimodaq.protocol.messages import Answer, Ask, Cluster, LogLine, Report
+
+Message = Cluster | Report | LogLine
+"""What a feed gives by itself."""
+
+
+class FeedError(Exception):
+    """Something a feed was asked for cannot be had; says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Some recent events of one buffer: copies, a random sample, taken without slowing anything down."""
+
+    node: str
+    buffer: str
+    events: npt.NDArray[Any]
+    """Records as the setup describes them, oldest first."""
+    numbers: npt.NDArray[np.int64]
+    """Of the events in the buffer."""
+    utc_s: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run of the run database."""
+
+    run: int
+    setup: str
+    operator: str
+    comment: str
+    started_utc_ns: int
+    running_s: float
+    events: int
+    verdict: str
+    """Empty while it goes on."""
+    reasons: tuple[str, ...] = ()
+    end_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetupFiles:
+    """A setup with all its files, as it was sent to the nodes."""
+
+    main: str
+    """Name of the setup file among `files`."""
+    files: Mapping[str, str]
+    """Text by name relative to the folder of the setup file."""
+
+
+class Feed(Protocol):
+    """A cluster as a viewer sees it.
+
+    Leaving (`close`, or just the end of the viewer) never changes anything in the cluster.
+    """
+
+    operator: str
+    """Who we are, by our key."""
+    may_command: bool
+    """False for observers and recordings."""
+    is_replay: bool
+
+    def now(self) -> float:
+        """Monotonic seconds of the feed; all times of snapshots are in it."""
+        ...
+
+    def utc_ns(self) -> int:
+        """Wall clock of the feed."""
+        ...
+
+    def messages(self) -> AsyncIterator[Message]:
+        """What is published, as it comes. Ends when the feed is closed."""
+        ...
+
+    async def logs(self, lines: int) -> Sequence[LogLine]:
+        """The last lines of the log, oldest first."""
+        ...
+
+    async def command(self, ask: Ask) -> Answer:
+        """Have a command carried out; the answer comes when it is done, has failed or was refused."""
+        ...
+
+    async def runs(self) -> Sequence[RunSummary]:
+        """The runs of the run database, newest first."""
+        ...
+
+    def observe(self, node: str, buffer: str) -> AsyncIterator[Sample]:
+        """Copies of recent events, at most twice a second; raises FeedError if that cannot be had."""
+        ...
+
+    async def setup(self) -> SetupFiles | None:
+        """The setup the cluster has; None if it has none."""
+        ...
+
+    async def offer(self, files: SetupFiles) -> str:
+        """Give a setup to the broker; returns the `setup_id` for `Ask("configure")`."""
+        ...
+
+    async def close(self) -> None:
+        """Stop listening."""
+        ...

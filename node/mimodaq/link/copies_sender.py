@@ -1,0 +1,115 @@
+"""The source's end of copies for observers as a process: `python -m mimodaq.link.copies_sender ORDER`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from typing import Final, assert_never
+
+import zmq
+
+from mimodaq.link._copies import Lookout, frames_of
+from mimodaq.link._order import LinkOrder
+from mimodaq.link._process import FigureReport, Reports, Signals, identity_of, milliseconds, run_end
+from mimodaq.link._socket import has_input, make_socket
+from mimodaq.protocol import link_copies as protocol
+from mimodaq.protocol.link import HEADER_LIMIT, Finish, Garbled, GiveUp, Leave, MessageError, Say
+from mimodaq.protocol.link_window_messages import decode, encode
+from mimodaq.ring import Ring
+
+_FAREWELL_MS: Final = 500
+
+
+class CopiesSender:
+    """An observer of a ring that shows it to another host when asked."""
+
+    def __init__(self, order: LinkOrder, reports: Reports) -> None:
+        self._reports = reports
+        self._ring = Ring.attach(order.segment)
+        self._lookout = Lookout(self._ring, order.link)
+        self._session = protocol.Source(identity_of(self._ring, order.link), order.settings)
+        self._finish: Finish | None = None
+        self._context = zmq.Context[zmq.Socket[bytes]]()
+        self._socket = make_socket(self._context, zmq.DEALER, order)
+        self._socket.maxmsgsize = HEADER_LIMIT
+        self._socket.sndhwm = 10  # nothing is worth waiting for: the next question comes after the answer
+        self._socket.connect(order.endpoint)
+
+    def run(self, signals: Signals) -> Finish:
+        """Answer until the ring has ended, or until a signal asks for it; RingClosed when the run is aborted."""
+        self._reports.send("ready")
+        while self._finish is None:
+            if signals.take(signal.SIGUSR1):
+                self._do(GiveUp())
+            if signals.take(signal.SIGTERM):
+                self._do(Leave())
+            now = time.monotonic()
+            if now >= self._session.deadline(now):
+                self._lookout.rest(now)
+                status = self._ring.status()
+                self._do(protocol.Newest(status.committed - 1, status.is_ended))
+            self._report(self._reports.figures)
+            if self._finish is None and self._socket.poll(milliseconds(self._session.deadline(now))):
+                self._receive()
+        self._report(self._reports.last_figures)
+        self._lookout.close()
+        self._context.destroy(linger=_FAREWELL_MS)
+        return self._finish
+
+    def _receive(self) -> None:
+        while self._finish is None and has_input(self._socket):
+            frames = self._socket.recv_multipart(copy=False)
+            try:
+                self._do(protocol.Heard(b"", decode(frames[0].bytes)))
+            except MessageError as error:
+                self._do(Garbled(str(error)))
+
+    def _do(self, event: protocol.SourceEvent) -> None:
+        for effect in self._session.handle(event, time.monotonic()):
+            match effect:
+                case protocol.Tell(_, message):
+                    self._send([encode(message)])
+                case protocol.Show(ask, most):
+                    recent = self._lookout.look(most, ask.after, time.monotonic())
+                    self._session.figures.copies += len(recent.events)
+                    self._send(frames_of(recent, ask.number, self._lookout.dtype))
+                case Say():
+                    self._reports.record(effect)
+                case Finish():
+                    self._finish = effect
+                case _:
+                    assert_never(effect)
+
+    def _send(self, frames: list[bytes | memoryview]) -> None:
+        """Send, or leave it: while nobody is connected everything said is out of date when somebody comes."""
+        if self._socket.get(zmq.EVENTS) & zmq.POLLOUT:
+            self._socket.send_multipart(frames)
+
+    def _report(self, report: FigureReport) -> None:
+        now, figures = time.monotonic(), self._session.figures
+        report(
+            now,
+            figures.copies,
+            self._ring.dtype.itemsize,
+            lambda: {
+                "connected": self._session.is_connected(now),
+                "lag": 0,
+                "lag_s": 0.0,
+                "unacknowledged": 0,
+                "reconnects": 0,
+                "redelivered": 0,
+                "round_trip_s": 0.0,
+                "garbage": figures.garbage,
+                "skipped": 0,
+            },
+        )
+
+
+def serve(order: LinkOrder, reports: Reports, signals: Signals) -> Finish:
+    """Serve the source's end until it is known how it ends."""
+    return CopiesSender(order, reports).run(signals)
+
+
+if __name__ == "__main__":
+    sys.exit(run_end(serve))

@@ -1,0 +1,446 @@
+"""The node daemon: the shell around `mimodaq.protocol.node_brain`.
+
+It owns rings, processes, files, the line to the broker and time, and decides nothing. Data flow past it: workers and
+links touch the rings, it only looks. Whatever takes long is done beside its loop, so that it always answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+from types import FrameType
+from typing import Any, Final
+
+from mimodaq.config import BundleError, Setup, SetupErrors
+from mimodaq.keys import Key, is_local
+from mimodaq.node._background import Background
+from mimodaq.node._clear import clear_left
+from mimodaq.node._control import ControlLine, Fetching
+from mimodaq.node._figures import host_line
+from mimodaq.node._folder import KEPT, Folder, FolderInUse, folder_path
+from mimodaq.node._hostrun import TICK_S, HostRun, Surroundings
+from mimodaq.node._links import LinkJobs, LinkKeys
+from mimodaq.node._log import LOG, Entry, RunLog
+from mimodaq.node._record import Books, RunFacts
+from mimodaq.node._rundir import RECORD
+from mimodaq.node._slow import Loaded, Made, Saved, close_books, load, make_place, save_books
+from mimodaq.node._state import NodeState
+from mimodaq.node._workers import dispatch
+from mimodaq.protocol import node_events as events
+from mimodaq.protocol import run as runs
+from mimodaq.protocol.clock import ClockWatch, Moment
+from mimodaq.protocol.messages import Chunk, ClockAnswer, ClockAsk, Do, LogLine, Memory, Message, Peers, PeersAsk, Role
+from mimodaq.protocol.node_brain import NodeBrain
+from mimodaq.protocol.parts import ClockLine, short
+from mimodaq.protocol.plan import ClusterPlan, make_plan
+from mimodaq.ring import SegmentError
+from mimodaq.system import Notifier
+
+FIGURES_S: Final = 1.0
+_PEERS_S: Final = 2.0
+"""Keys are asked for so often until they have come."""
+_LOG_KEPT: Final = 1000
+"""Lines kept for the broker while it is not there."""
+_ORPHANS_S: Final = 120.0
+"""Workers go on so long without their daemon, which may be started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOptions:
+    """How a node daemon is started."""
+
+    name: str
+    broker: str
+    """Endpoint of the broker's control socket."""
+    state: Path
+    """Folder for what must survive the daemon."""
+    data: Path
+    """Runs are written below it."""
+    key: Key | None = None
+    is_insecure: bool = False
+    """Plain TCP to other hosts was asked for."""
+    on_log: Callable[[Entry], None] = lambda entry: None
+
+
+@dataclass(slots=True)
+class _Buried:
+    """A run on which nothing works any more."""
+
+    host: HostRun
+    log: RunLog | None
+
+    def close(self) -> None:
+        self.host.close()
+        if self.log is not None:
+            self.log.close()
+
+
+class Node:
+    """One life of a node daemon. `run` returns when it has been told to leave."""
+
+    def __init__(self, options: NodeOptions) -> None:
+        """Take the state folder. Raises LockedError, OSError."""
+        self._options = options
+        self._state = NodeState(options.state)
+        self._brain = NodeBrain(options.name, self._state.epoch)
+        self._line = ControlLine(options.broker, options.key)
+        self._selector = DefaultSelector()
+        self._background = Background()
+        self._inbox: deque[events.Event] = deque()
+        self._host: HostRun | None = None
+        self._setup: Setup | None = None
+        self._plan: ClusterPlan | None = None
+        self._log: RunLog | None = None
+        self._fetching: tuple[int, Fetching] | None = None
+        self._peers: Peers | None = None
+        self._peers_at = 0.0
+        self._number = 0
+        self._clock = ClockWatch()
+        self._is_clock_off = False
+        self._unsent: deque[LogLine] = deque(maxlen=_LOG_KEPT)
+        self._lost_lines = 0
+        self._looked_at = self._figures_at = float("-inf")
+        self._is_leaving = False
+        self._notifier = Notifier()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        self._selector.register(self._line.fd, EVENT_READ, lambda: None)
+        self._selector.register(self._background.fd, EVENT_READ, self._take_done)
+        self._selector.register(self._wake_read, EVENT_READ, lambda: os.read(self._wake_read, 4096))
+
+    # -- the loop -----------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until told to leave, by the broker or by `leave`."""
+        try:
+            self._boot()
+            self._notifier.ready(f"node {self._options.name}, broker {self._options.broker}")
+            while not self._is_leaving:
+                self.step()
+        finally:
+            self._close()
+
+    def leave(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """Leave soon; may be called from a signal handler. A run goes on, and the next daemon takes it over."""
+        self._is_leaving = True
+        os.write(self._wake_write, b"!")
+
+    def step(self) -> None:
+        """Wait for the next thing to happen and do it."""
+        now = time.monotonic()
+        due = min(self._brain.deadline(now), self._looked_at + TICK_S, self._clock.deadline())
+        is_waiting = not self._inbox and not self._line.has_input
+        dispatch(self._selector, max(0.0, due - now) if is_waiting else 0.0)
+        for message in self._line.received():
+            self._heard(message)
+        now = time.monotonic()
+        self._notifier.alive(now)
+        self._keep_up(now)
+        if now - self._looked_at >= TICK_S:
+            self._looked_at = now
+            self._look(now)
+        if not self._inbox:
+            self._inbox.append(events.Wake())
+        while self._inbox:
+            self._handle(self._inbox.popleft())
+
+    def _handle(self, event: events.Event) -> None:
+        for effect in self._brain.handle(event, time.monotonic()):
+            self._carry_out(effect)
+
+    def _keep_up(self, now: float) -> None:
+        """What is due with the broker: clock, keys, the setup that is being fetched, the log."""
+        name, epoch = self._options.name, self._state.epoch
+        if now >= self._clock.deadline():
+            step = self._clock.look(_moment())
+            if step is not None:
+                self._say("warning", f"the clock of this host was set by {step:+.3f} s", "clock")
+            number = self._clock.ask(_moment())
+            self._line.send(ClockAsk(name, epoch, number))
+        if self._peers is None and now >= self._peers_at:
+            self._peers_at = now + _PEERS_S
+            self._number += 1
+            self._line.send(PeersAsk(name, epoch, self._number))
+        if self._fetching is not None:
+            question = self._fetching[1].ask(now)
+            if question is not None:
+                self._line.send(question)
+        while self._unsent and self._line.send(self._unsent[0]):
+            self._unsent.popleft()
+
+    # -- what comes from the broker -------------------------------------------------------------------------------
+
+    def _heard(self, message: Message) -> None:
+        match message:
+            case Do():
+                self._inbox.append(message)
+            case ClockAnswer(number, received, sent):
+                step = self._clock.answer(number, received, sent, _moment())
+                if step is not None:
+                    self._say(
+                        "warning", f"the clock of this host against the broker's has jumped by {step:+.3f} s", "clock"
+                    )
+            case Peers():
+                self._take_peers(message)
+            case Chunk() if self._fetching is not None:
+                ticket, fetching = self._fetching
+                raw = fetching.take(message)
+                if raw is not None:
+                    self._fetching = None
+                    self._background.do(partial(self._loading(ticket, fetching.setup_id), raw))
+            case _:
+                pass  # nothing that a node waits for
+
+    def _take_peers(self, peers: Peers) -> None:
+        self._peers = peers
+        if self._host is not None and self._host.link_jobs is not None:
+            self._host.link_jobs.keys = self._keys()
+            self._host.renew_window()
+
+    def _keys(self) -> LinkKeys:
+        key, peers = self._options.key, self._peers.lines if self._peers is not None else ()
+        if key is None:
+            return LinkKeys(is_insecure=self._options.is_insecure)
+        hosts = {line.name: line.key for line in peers if line.role is Role.HOST}
+        return LinkKeys(key.public, key.secret, hosts, tuple(line.key for line in peers if line.role is not Role.HOST))
+
+    # -- effects ----------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, effect: events.Effect) -> None:
+        match effect:
+            case events.Send(message):
+                self._line.send(message)
+            case events.Remember(memory):
+                self._remember(memory)
+            case events.Prepare(ticket, setup_id):
+                self._prepare(ticket, setup_id)
+            case events.MakeRings(ticket, run):
+                self._make_rings(ticket, run)
+            case events.CloseBooks():
+                assert self._host is not None
+                facts = self._facts(self._host)
+                self._background.do(partial(close_books, effect, self._host, facts, self._clock.clock()))
+            case events.Clear():
+                self._clear()
+            case events.CutLink(link):
+                if self._host is not None:
+                    self._host.cut(link)
+            case events.Leave():
+                self._is_leaving = True
+            case runs.Say(level, text):
+                self._say(level, text)
+            case _:
+                assert self._host is not None
+                self._host.carry_out(effect)
+
+    def _remember(self, memory: Memory) -> None:
+        try:
+            self._state.remember(memory)
+        except OSError as error:
+            self._say(
+                "error", f"writing to {self._state.folder}: {error.strerror}; a restart of this daemon would fail"
+            )
+
+    def _prepare(self, ticket: int, setup_id: str) -> None:
+        self._setup = self._plan = None
+        if self._state.has_setup(setup_id):
+            self._background.do(self._loading(ticket, setup_id))
+        else:
+            self._fetching = (ticket, Fetching(setup_id))
+
+    def _loading(self, ticket: int, setup_id: str) -> Callable[..., Loaded]:
+        return partial(load, self._state, self._options.name, ticket, setup_id)
+
+    def _make_rings(self, ticket: int, run: int) -> None:
+        assert self._setup is not None
+        try:
+            host = self._new_host(run, self._brain.plan)
+            (host.folder.path / KEPT).touch()
+        except (OSError, FolderInUse) as error:
+            self._inbox.append(events.Impossible(ticket, f"making the folder of run {run}: {error}"))
+            return
+        self._host = host
+        name = f"{host.setup.run_prefix}run{run:06d}_{self._options.name}"
+        self._background.do(
+            partial(make_place, ticket, host, self._options.data / name, self._state, self._options.on_log)
+        )
+
+    def _new_host(self, run: int, plan: Any) -> HostRun:
+        setup, cluster = self._setup, self._plan
+        assert setup is not None
+        assert cluster is not None
+        around = Surroundings(self._selector, partial(self._emit, run), self._say, _ORPHANS_S)
+        partition = self._partition(run)
+        jobs = LinkJobs(setup, cluster, self._options.name, self._keys()) if setup.hosts else None
+        host = HostRun(setup, plan, run, partition, Folder.of(partition), around, jobs)
+        host.restarts = self._brain.restarts_of
+        host.books.asked = time.time()
+        return host
+
+    def _partition(self, run: int) -> str:
+        return f"{self._state.tag}-{run}"
+
+    def _emit(self, run: int, event: runs.Event) -> None:
+        assert isinstance(event, runs.Ready | runs.Exited | runs.Moved | runs.Tick)
+        self._inbox.append(events.InRun(run, event))
+
+    def _facts(self, host: HostRun) -> RunFacts:
+        run = self._brain.part
+        assert run is not None
+        facts = RunFacts.of(run, time.monotonic())
+        if host.books.begun is None and facts.running_s > 0:
+            host.books.begun = time.time() - facts.running_s
+        return facts
+
+    def _clear(self) -> None:
+        """End the processes of the run; what else there is of it goes when nothing works on it any more."""
+        self._fetching = None
+        host, self._host = self._host, None
+        log, self._log = self._log, None
+        if host is not None:
+            host.end_processes()
+            self._background.do(partial(_Buried, host, log))
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def _look(self, now: float) -> None:
+        host = self._host
+        clock = self._clock.clock()
+        is_off = clock is not None and clock.is_off()
+        if is_off != self._is_clock_off:
+            self._is_clock_off = is_off
+            text = (
+                f"the clock of this host is {clock.offset_s:+.3f} s off the broker's"
+                if is_off and clock
+                else "the clock agrees again"
+            )
+            self._say("warning" if is_off else "info", text, "clock")
+        is_in_run = host is not None and bool(host.rings) and self._brain.part is not None
+        if host is not None and is_in_run and not self._brain.is_closing:
+            host.look()
+            self._emit(host.number, runs.Tick(host.is_drained))
+            if host.is_news:
+                host.is_news = False
+                self._background.do(partial(save_books, host, self._facts(host)))
+        if now - self._figures_at >= FIGURES_S:
+            self._figures_at = now
+            shown = host if is_in_run else None
+            line = ClockLine(clock.offset_s, clock.jitter_s, clock.jumps) if clock is not None else None
+            self._inbox.append(events.Looked(self._figures(shown, line, now)))
+
+    def _figures(self, host: HostRun | None, clock: ClockLine | None, now: float) -> events.Figures:
+        state = host_line(self._options.data)
+        if host is None or self._plan is None or self._setup is None:
+            return events.Figures(clock=clock, host=state)
+        buffers = host.buffer_lines(now)
+        is_counted = self._plan.counted_node == self._options.name
+        counted = next((b.committed for b in buffers if b.name == self._setup.counted_buffer), 0) if is_counted else 0
+        return events.Figures(counted, buffers, host.link_lines(), clock, state)
+
+    def _take_done(self) -> None:
+        for result in self._background.done():
+            match result:
+                case Exception():
+                    self._inbox.append(events.Fault(f"{type(result).__name__}: {result}"))
+                case _Buried():
+                    result.close()
+                case Loaded(event, setup, plan):
+                    if setup is not None:
+                        self._setup, self._plan = setup, plan
+                    self._inbox.append(event)
+                case Made(event, host, log):
+                    if log is not None and host is not self._host:
+                        log.close()  # the run was given up meanwhile
+                    elif log is not None:
+                        self._log = log
+                        host.start_window()
+                    self._inbox.append(event)
+                case Saved(problem):
+                    if problem:
+                        self._say("error", problem, "run")
+                case _:
+                    self._inbox.append(result)
+
+    # -- a new life ---------------------------------------------------------------------------------------------------
+
+    def _boot(self) -> None:
+        memory = self._state.memory()
+        boot = events.Boot(memory)
+        if memory is not None and memory.setup_id is not None:
+            boot = self._recall(memory, memory.setup_id)
+        if self._host is None:
+            clear_left(self._state.tag)
+        self._handle(boot)
+
+    def _recall(self, memory: Memory, setup_id: str) -> events.Boot:
+        """Load the setup of the earlier life, and take over the rings and processes of its run."""
+        try:
+            self._setup = self._state.load_setup(setup_id)
+        except (SetupErrors, BundleError, OSError) as error:
+            self._say("error", f"the setup of the life before cannot be loaded: {error}")
+            return events.Boot(memory)
+        self._plan = make_plan(self._setup)
+        plan = self._plan.nodes.get(self._options.name)
+        if plan is None or memory.run is None:
+            return events.Boot(memory, plan)
+        run_dir = self._state.run_directory()
+        if run_dir is None or not folder_path(self._partition(memory.run)).is_dir():
+            return events.Boot(memory, plan)
+        host = self._new_host(memory.run, plan)
+        try:
+            host.attach_rings()
+        except SegmentError as error:
+            host.close()
+            self._say("error", f"run {memory.run} cannot go on: {error}")
+            return events.Boot(memory, plan)
+        with suppress(OSError, ValueError, KeyError):  # then the books begin anew
+            host.books = Books.restore(json.loads((run_dir / RECORD).read_text()))
+        host.use_directory(run_dir)
+        self._host, self._log = host, RunLog(run_dir / LOG, self._options.on_log)
+        return events.Boot(memory, plan, are_rings_there=True, fates=host.adopt())
+
+    def _close(self) -> None:
+        self._notifier.stopping()
+        if self._host is not None:
+            self._host.leave()
+        self._background.close()
+        self._selector.close()
+        self._line.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+        if self._log is not None:
+            self._log.close()
+        self._state.release()
+
+    def _say(self, level: str, text: str, source: str = "node") -> None:
+        entry = Entry(time.time(), level, source, text)
+        if self._log is not None:
+            self._log.write(entry)
+        else:
+            self._options.on_log(entry)
+        self._unsent.append(LogLine(self._options.name, time.time_ns(), level, source, short(text)))
+
+
+def _moment() -> Moment:
+    return Moment(time.monotonic(), time.time_ns())
+
+
+def serve(options: NodeOptions) -> None:
+    """Run a node daemon in this process; SIGTERM and Ctrl-C make it leave. Raises LockedError, OSError."""
+    if options.key is None and not options.is_insecure and not is_local(options.broker):
+        raise AssertionError("the command line has seen to it that there is a key")
+    node = Node(options)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, node.leave)
+    node.run()
+    print(f"node {options.name} has left", file=sys.stderr)
