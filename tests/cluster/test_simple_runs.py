@@ -263,7 +263,6 @@ def test_a_new_broker_learns_where_the_nodes_are(sim, before):
     sim.world.run(30.0)
     assert sim.states()["daq"].value == before
     sim.broker.boot()
-    assert "learning" in sim.do("stop").text
     assert sim.world.run_until(sim.is_settled, 10.0)
     assert sim.broker.brain.aim.value == before
     assert sim.broker.brain.state().value == before
@@ -274,6 +273,16 @@ def test_a_new_broker_learns_where_the_nodes_are(sim, before):
         assert sim.broker.rows[1].comment == ""
     else:
         assert sim.do("start").ok
+
+
+def test_a_command_waits_until_a_new_broker_knows_the_nodes(sim):
+    running(sim)
+    sim.broker.crash()
+    sim.broker.boot()
+    assert sim.do("pause").ok
+    assert sim.states()["daq"] is State.PAUSED
+    assert sim.do("stop").ok
+    assert verdict(sim) == (Verdict.GOOD, ())
 
 
 def test_a_stop_goes_on_when_the_broker_dies_in_it(sim):

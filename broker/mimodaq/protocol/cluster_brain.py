@@ -18,7 +18,7 @@ Theory of operation
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
@@ -98,6 +98,8 @@ class ClusterBrain(Situation):
     _shown: tuple[object, ...] = ()
     _is_dirty: bool = True
     _to_load: str | None = None
+    _delayed: deque[Asked] = field(default_factory=lambda: deque(maxlen=CLIENTS_KEPT))
+    """Commands that came while the state of the nodes was being learned."""
     _open: Boot = field(default_factory=Boot)
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -215,6 +217,14 @@ class ClusterBrain(Situation):
         self._answers.move_to_end(client)
         if len(self._answers) > CLIENTS_KEPT:
             self._answers.popitem(last=False)
+        return self._consider(asked, now)
+
+    def _consider(self, asked: Asked, now: float) -> list[Effect]:
+        """Carry out or refuse a command; one that needs to know the nodes waits while a new broker is learning them."""
+        ask, client = asked.ask, asked.client
+        if self._learn_until is not None and ask.command not in ("abort", "reset", "take", "surrender"):
+            self._delayed.append(asked)
+            return []
         if ask.command == "take":
             words = self.charge.take(asked.operator, asked.may_command, ask.force, now)
         elif ask.command == "surrender":
@@ -231,8 +241,6 @@ class ClusterBrain(Situation):
     def _refusal(self, ask: Ask) -> str | None:
         """Why a command is not possible now."""
         command = ask.command
-        if self._learn_until is not None and command not in ("abort", "reset"):
-            return f"{command}: the broker has been started just now and is learning the state of the nodes; try again"
         if self._learn_until is not None:
             return None
         words = refusal(command, self.aim)
@@ -381,6 +389,9 @@ class ClusterBrain(Situation):
             self._is_dirty = False
             if self._learn_until is not None:
                 effects += self._learn(now)
+            elif self._delayed:
+                effects += self._consider(self._delayed.popleft(), now)
+                self._is_dirty = True
             else:
                 effects += self._advance(now)
             if not self._is_dirty:

@@ -39,7 +39,19 @@ from mimodaq.node._workers import dispatch
 from mimodaq.protocol import node_events as events
 from mimodaq.protocol import run as runs
 from mimodaq.protocol.clock import ClockWatch, Moment
-from mimodaq.protocol.messages import Chunk, ClockAnswer, ClockAsk, Do, LogLine, Memory, Message, Peers, PeersAsk, Role
+from mimodaq.protocol.messages import (
+    Chunk,
+    ClockAnswer,
+    ClockAsk,
+    Do,
+    LogLine,
+    Memory,
+    Message,
+    Peers,
+    PeersAsk,
+    Refused,
+    Role,
+)
 from mimodaq.protocol.node_brain import NodeBrain
 from mimodaq.protocol.parts import ClockLine, short
 from mimodaq.protocol.plan import ClusterPlan, make_plan
@@ -192,6 +204,8 @@ class Node:
                     )
             case Peers():
                 self._take_peers(message)
+            case Refused(text):
+                self._say("error", f"the broker does not accept what this node sends: {text}", "control")
             case Chunk() if self._fetching is not None:
                 ticket, fetching = self._fetching
                 raw = fetching.take(message)
