@@ -67,6 +67,8 @@ class Host:
         self.is_stuck = False
         self.budget = 10**9
         self.is_faulty = False
+        self.is_unfit = False
+        """Its setups never load."""
         self.fails_next_launch = False
         sim.network.receivers[name] = lambda sender, packet: self.give(sim.unpack(packet))
         self.boot()
@@ -168,7 +170,7 @@ class Host:
                 self.memory = c.decode(c.encode(memory)) if self.sim.with_codec else memory
             case ne.Prepare(ticket, setup_id):
                 plan = self.sim.plans[setup_id].nodes[self.name]
-                bad = self.is_faulty and rng.random() < 0.3
+                bad = self.is_unfit or (self.is_faulty and rng.random() < 0.3)
                 answer = ne.Impossible(ticket, "no such function") if bad else ne.Prepared(ticket, plan)
                 self.later(rng.random() * 0.5, answer)
             case ne.MakeRings(ticket, run):

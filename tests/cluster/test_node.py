@@ -321,3 +321,14 @@ def test_the_receiver_of_a_link_is_not_told_to_leave_and_is_started_again_even_i
     node.give(ne.InRun(7, runs.Tick(drained=True)), later_s=1.0)
     assert [e.worker.function for e in node.of(runs.Launch)] == ["A:daq>ana"]
     assert node.brain.state is State.STOPPING
+
+
+def test_the_events_of_the_last_run_are_not_told_as_those_of_the_next(node):
+    node.configured().ready(run=7)
+    node.give(ne.Looked(ne.Figures(events=1000)))
+    node.do(Verb.ABORT, run=7)
+    node.exit_all()
+    node.give(ne.BooksClosed(node.of(ne.CloseBooks)[0].ticket))
+    node.do(Verb.ARM, run=8)
+    reports = [e.message for e in node.of(ne.Send) if isinstance(e.message, m.Report)]
+    assert [(report.run, report.events) for report in reports] == [(8, 0)]

@@ -63,6 +63,15 @@ def test_everything_works_over_the_real_bytes(cluster):
     assert verdict(sim) == (Verdict.GOOD, ())
 
 
+def test_a_mistake_found_after_a_while_ends_configure_with_the_words_of_the_host(sim):
+    sim.hosts["ana"].is_unfit = True
+    asked = sim.world.now
+    answer = sim.do("configure", setup_id=SETUP)
+    assert (answer.ok, answer.text) == (False, "ana: no such function")
+    assert sim.world.now - asked < 2.0
+    assert sim.world.run_until(lambda: sim.states()["daq"] is State.IDLE, 5.0)
+
+
 def test_arm_holds_the_sources_and_start_lets_them_go(sim):
     assert configured(sim).do("arm").ok
     assert set(sim.states().values()) == {State.READY}

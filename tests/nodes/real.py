@@ -22,7 +22,9 @@ from link.hosts import Host, Hosts
 from mimodaq.client.session import Session, SessionError
 from mimodaq.node._clear import clear_left
 from mimodaq.node._folder import folder_path, process_of
+from mimodaq.node._rings import ring_segment
 from mimodaq.node._state import tag_of
+from mimodaq.ring import Ring
 
 PATIENCE_S = 60.0
 _CLONE_NEWNET = 0x40000000
@@ -179,6 +181,10 @@ class Cluster:
     def state_of(self, node: str) -> Path:
         """State folder of a node."""
         return self.folder / "state" / "mimodaq" / f"node-{node}"
+
+    def ring(self, node: str, run: int, name: str) -> Ring:
+        """A ring of a run: shared memory is that of all hosts."""
+        return Ring.attach(ring_segment(f"{tag_of(self.state_of(node))}-{run}", node, name))
 
     # -- files ------------------------------------------------------------------------------------------------------
 

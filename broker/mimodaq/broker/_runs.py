@@ -21,6 +21,8 @@ from mimodaq.system import read_number, write_file
 FILE: Final = "runs.sqlite"
 _NUMBER: Final = "run_number"
 _VERSION: Final = 1
+_LOCKED_S: Final = 0.5
+"""How long another program may write; then a row is kept in memory and tried again."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, begin_utc_s REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
@@ -83,7 +85,7 @@ class RunDatabase:
             self._database = self._open()
 
     def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._folder / FILE, timeout=5.0)
+        database = sqlite3.connect(self._folder / FILE, timeout=_LOCKED_S)
         try:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=FULL")

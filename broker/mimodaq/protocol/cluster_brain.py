@@ -415,7 +415,8 @@ class ClusterBrain(Situation):
                 wish = want(course, report, in_setup=name in participants, cut=cuts.get(name, ()))
             pending = node.pending
             if wish is None:
-                if pending is not None and pending.want.verb is not Verb.STOP:
+                is_going_on = report.state.is_transitional  # its answer is still to come
+                if pending is not None and pending.want.verb is not Verb.STOP and not is_going_on:
                     node.pending = None
             elif pending is not None and pending.want == wish:
                 if now - pending.sent >= self.limits.retry_s:

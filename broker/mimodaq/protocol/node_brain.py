@@ -213,6 +213,7 @@ class NodeBrain:
         self._waiting[do.request] = do.verb
         self.state, self.failure, self.run = State.ARMING, "", do.run
         self.ending, self._is_closing, self._ran_before_s = Ending.NONE, False, 0.0
+        self._figures = replace(self._figures, events=0, buffers=(), links=())  # those of the last run
         self.cut.clear()
         return [MakeRings(self._next_ticket(), do.run)]
 

@@ -2,5 +2,6 @@
 
 from mimodaq.link._drop import dropped_place, let_go
 from mimodaq.link._order import LinkError, LinkOrder, WindowOrder
+from mimodaq.link._window import View, Window
 
-__all__ = ["LinkError", "LinkOrder", "WindowOrder", "dropped_place", "let_go"]
+__all__ = ["LinkError", "LinkOrder", "View", "Window", "WindowOrder", "dropped_place", "let_go"]

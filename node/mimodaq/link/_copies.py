@@ -78,6 +78,17 @@ def check_frames(copies: Copies, frames: Sequence[zmq.Frame]) -> None:
     check_copies(copies, len(frames[1].buffer), len(frames[2].buffer))
 
 
+def dtype_of(copies: Copies) -> np.dtype[np.void]:
+    """The record dtype of events from another host; raises MessageError for what is none, or has Python objects."""
+    try:
+        dtype = np.dtype([(name, str(kind), tuple(shape)) for name, kind, shape in json.loads(copies.dtype)])
+    except (ValueError, TypeError, RecursionError) as error:
+        raise MessageError(f"events of an unknown kind: {copies.dtype[:200]}") from error
+    if dtype.hasobject or dtype.itemsize != copies.event_bytes or not dtype.itemsize:
+        raise MessageError(f"events of {copies.event_bytes} bytes of the kind {copies.dtype[:200]}")
+    return dtype
+
+
 def columns_of(copies: Copies, frames: Sequence[zmq.Frame], dtype: np.dtype[np.void]) -> Columns:
     """The events of checked frames, as views into them."""
     words = np.frombuffer(frames[2].buffer, "i8").reshape(METADATA_COLUMNS, copies.count)

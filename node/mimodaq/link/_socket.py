@@ -1,9 +1,9 @@
-"""How the sockets of a link are made."""
+"""How the sockets of links are made."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import zmq
 
@@ -11,79 +11,141 @@ from mimodaq.link._order import LinkError, LinkOrder
 from mimodaq.protocol.link import HEADER_LIMIT, METADATA_COLUMNS
 
 if TYPE_CHECKING:  # it loads much that a link without keys does not need
-    from mimodaq.keys import Authorized, Doorkeeper
+    from mimodaq.keys import Authorized
 
-_BETWEEN_TRIES_MS = 50
-_MOST_BETWEEN_TRIES_MS = 500
-_CONNECT_MS = 1000
-_KEEPALIVE_MS = 2000
+Context = zmq.Context[zmq.Socket[bytes]]
+
+_BETWEEN_TRIES_MS: Final = 50
+_MOST_BETWEEN_TRIES_MS: Final = 500
+_CONNECT_MS: Final = 1000
+_KEEPALIVE_MS: Final = 2000
 """ZeroMQ's own heartbeats only clear away dead connections; the session has its own."""
-_SPARE_MESSAGES = 64
-
-
-_MOST_UNREAD = 1000
+_SPARE_MESSAGES: Final = 64
+_MOST_UNREAD: Final = 1000
 """Answers that may wait for a peer that does not read them; what is lost of them, the session makes up for."""
 
 
-def make_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, order: LinkOrder) -> zmq.Socket[bytes]:
-    """A socket with limits and keys, neither bound nor connected.
+class Bound:
+    """A ROUTER where others connect: anybody, or with keys only those whose public keys are given.
 
-    What may lie in it is bounded by the window of the session on the way out, and on the way in by the number of
-    messages an honest sender may have on the way.
+    Who has none of these keys is turned away in the handshake, before anything of what he sends is looked at.
     """
-    socket = context.socket(kind)
-    settings = order.settings
-    socket.linger = 0
-    socket.sndhwm = _MOST_UNREAD if kind == zmq.ROUTER else 0
-    socket.rcvhwm = settings.window_batches + _SPARE_MESSAGES
-    socket.heartbeat_ivl = _KEEPALIVE_MS
-    socket.heartbeat_timeout = 3 * _KEEPALIVE_MS
-    socket.reconnect_ivl = _BETWEEN_TRIES_MS
-    socket.reconnect_ivl_max = _MOST_BETWEEN_TRIES_MS
-    socket.connect_timeout = _CONNECT_MS
-    socket.ipv6 = "[" in order.endpoint
-    if order.secret_key and kind == zmq.ROUTER:
-        be_server(socket, order.public_key, order.secret_key)
-    elif order.secret_key:
-        if not order.server_key:
-            raise LinkError(f"link {order.link}: the public key of the receiver is missing")
-        be_client(socket, order.public_key, order.secret_key, order.server_key)
-    return socket
+
+    def __init__(
+        self,
+        what: str,
+        endpoint: str,
+        *,
+        pair: tuple[str, str],
+        client_keys: Iterable[str],
+        largest_frame: int,
+        most_unread: int = _MOST_UNREAD,
+        most_unheard: int = _MOST_UNREAD,
+    ) -> None:
+        self._context = Context()
+        self._poller = zmq.Poller()
+        self._door = None
+        self.socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
+        self.socket.sndhwm, self.socket.rcvhwm = most_unread, most_unheard
+        self.socket.maxmsgsize = largest_frame
+        _prepare(self.socket, endpoint)
+        try:
+            if pair[1]:
+                from mimodaq.keys import BrokerPair, Doorkeeper, use_pair
+
+                self._door = Doorkeeper(self._context, _authorized(client_keys))
+                self._poller.register(self._door.socket, zmq.POLLIN)
+                use_pair(self.socket, BrokerPair(*pair))
+            self.socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            self.close(0)
+            raise LinkError(f"{what}: binding {endpoint}: {error}") from error
+        self._poller.register(self.socket, zmq.POLLIN)
+        self.endpoint = self.socket.get_string(zmq.LAST_ENDPOINT)
+        """Where it is bound, with the port in numbers."""
+
+    @classmethod
+    def of(cls, order: LinkOrder, event_bytes: int) -> Bound:
+        """For the receiving end of a link, with room for what an honest sender may have on the way."""
+        what = f"link {order.link}"
+        if order.secret_key and not order.client_key:
+            raise LinkError(f"{what}: the public key of the sender is missing")
+        return cls(
+            what,
+            order.endpoint,
+            pair=(order.public_key, order.secret_key),
+            client_keys=[order.client_key],
+            largest_frame=largest_frame(order, event_bytes),
+            most_unheard=order.settings.window_batches + _SPARE_MESSAGES,
+        )
+
+    def poll(self, timeout_ms: int) -> bool:
+        """Wait for a message, and see to those at the door meanwhile; whether there may be one."""
+        found = self._poller.poll(timeout_ms)
+        if self._door is not None and found and found[0][0] is self._door.socket:
+            self._door.step()
+        return bool(found)
+
+    def admit(self, client_keys: Iterable[str]) -> None:
+        """From now on these keys are valid; connections that were made with others stay."""
+        if self._door is not None:
+            self._door.use(_authorized(client_keys))
+
+    def close(self, farewell_ms: int) -> None:
+        """Let the last messages leave for so long, then close."""
+        if self._door is not None:
+            self._door.close()
+        self._context.destroy(linger=farewell_ms)
 
 
-def be_client(socket: zmq.Socket[bytes], public_key: str, secret_key: str, server_key: str) -> None:
-    """Let a socket that will connect say who it is, and accept nobody else at the other end."""
-    socket.curve_publickey = public_key.encode()
-    socket.curve_secretkey = secret_key.encode()
-    socket.curve_serverkey = server_key.encode()
-
-
-def be_server(socket: zmq.Socket[bytes], public_key: str, secret_key: str) -> None:
-    """Let a socket that will be bound accept only those whom a doorkeeper lets in."""
-    from mimodaq.keys import BrokerPair, use_pair
-
-    use_pair(socket, BrokerPair(public_key, secret_key))
-
-
-def doorkeeper(context: zmq.Context[zmq.Socket[bytes]], keys: Iterable[str]) -> Doorkeeper:
-    """Somebody who lets in the owners of these public keys and turns away all others; asked for before `bind`."""
-    from mimodaq.keys import Doorkeeper
-
-    return Doorkeeper(context, authorized(keys))
-
-
-def authorized(keys: Iterable[str]) -> Authorized:
-    """These public keys and no others."""
+def _authorized(keys: Iterable[str]) -> Authorized:
     from mimodaq.keys import Authorized, Grant
     from mimodaq.protocol.messages import Role
 
     return Authorized.of(Grant(key, Role.HOST, key) for key in keys)
 
 
+def connecting(context: Context, endpoint: str, *, pair: tuple[str, str], server_key: str) -> zmq.Socket[bytes]:
+    """A DEALER that is not yet connected; with keys it accepts nobody else at the other end."""
+    socket = context.socket(zmq.DEALER)
+    _prepare(socket, endpoint)
+    if pair[1]:
+        if not server_key:
+            raise LinkError(f"connecting to {endpoint} with keys: the public key of the other end is missing")
+        socket.curve_publickey, socket.curve_secretkey = pair[0].encode(), pair[1].encode()
+        socket.curve_serverkey = server_key.encode()
+    return socket
+
+
+def connecting_as(context: Context, order: LinkOrder) -> zmq.Socket[bytes]:
+    """The same for the sending end of a link."""
+    pair = (order.public_key, order.secret_key)
+    return connecting(context, order.endpoint, pair=pair, server_key=order.server_key)
+
+
+def _prepare(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    socket.linger = 0
+    socket.heartbeat_ivl = _KEEPALIVE_MS
+    socket.heartbeat_timeout = 3 * _KEEPALIVE_MS
+    socket.reconnect_ivl = _BETWEEN_TRIES_MS
+    socket.reconnect_ivl_max = _MOST_BETWEEN_TRIES_MS
+    socket.connect_timeout = _CONNECT_MS
+    socket.ipv6 = "[" in endpoint
+
+
 def has_input(socket: zmq.Socket[bytes]) -> bool:
     """Whether a message can be received without waiting."""
+    return _is(socket, zmq.POLLIN)
+
+
+def has_room(socket: zmq.Socket[bytes]) -> bool:
+    """Whether a message can be sent without waiting."""
+    return _is(socket, zmq.POLLOUT)
+
+
+def _is(socket: zmq.Socket[bytes], event: int) -> bool:
     state = socket.get(zmq.EVENTS)
-    return isinstance(state, int) and bool(state & zmq.POLLIN)
+    return isinstance(state, int) and bool(state & event)
 
 
 def largest_frame(order: LinkOrder, event_bytes: int) -> int:

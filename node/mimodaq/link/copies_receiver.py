@@ -16,7 +16,7 @@ from mimodaq.link._order import LinkOrder
 from mimodaq.link._process import FigureReport, Reports, Signals, identity_of, milliseconds, run_end
 from mimodaq.link._socket import Bound, has_input
 from mimodaq.protocol import link_copies as protocol
-from mimodaq.protocol.link import Finish, Garbled, GiveUp, Leave, MessageError, Say
+from mimodaq.protocol.link import Finish, Garbled, GiveUp, Leave, MessageError, Say, Tick
 from mimodaq.protocol.link_window_messages import Copies, decode, encode
 from mimodaq.ring import Ring, RingEnding, RingFull
 
@@ -34,7 +34,7 @@ class CopiesReceiver:
         self._session = protocol.Mirror(identity_of(self._ring, order.link), order.settings)
         self._finish: Finish | None = None
         self._copies: tuple[Copies, Sequence[zmq.Frame]] | None = None
-        self._bound = Bound(order, self._ring.dtype.itemsize)
+        self._bound = Bound.of(order, self._ring.dtype.itemsize)
         self._socket = self._bound.socket
 
     def run(self, signals: Signals) -> Finish:
@@ -51,7 +51,7 @@ class CopiesReceiver:
                 looked = now
                 self._ring.reap()
                 self._do(protocol.Watched(self._ring.status().observers > 0))
-            self._do(protocol.Tick())
+            self._do(Tick())
             self._report(self._reports.figures)
             if self._finish is None and self._bound.poll(milliseconds(self._session.deadline(now))):
                 self._receive()

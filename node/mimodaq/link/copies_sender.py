@@ -12,7 +12,7 @@ import zmq
 from mimodaq.link._copies import Lookout, frames_of
 from mimodaq.link._order import LinkOrder
 from mimodaq.link._process import FigureReport, Reports, Signals, identity_of, milliseconds, run_end
-from mimodaq.link._socket import has_input, make_socket
+from mimodaq.link._socket import Context, connecting_as, has_input, has_room
 from mimodaq.protocol import link_copies as protocol
 from mimodaq.protocol.link import HEADER_LIMIT, Finish, Garbled, GiveUp, Leave, MessageError, Say
 from mimodaq.protocol.link_window_messages import decode, encode
@@ -30,11 +30,16 @@ class CopiesSender:
         self._lookout = Lookout(self._ring, order.link)
         self._session = protocol.Source(identity_of(self._ring, order.link), order.settings)
         self._finish: Finish | None = None
-        self._context = zmq.Context[zmq.Socket[bytes]]()
-        self._socket = make_socket(self._context, zmq.DEALER, order)
-        self._socket.maxmsgsize = HEADER_LIMIT
-        self._socket.sndhwm = 10  # nothing is worth waiting for: the next question comes after the answer
-        self._socket.connect(order.endpoint)
+        self._context = Context()
+        self._order = order
+        self._socket = self._connect()
+
+    def _connect(self) -> zmq.Socket[bytes]:
+        socket = connecting_as(self._context, self._order)
+        socket.maxmsgsize = HEADER_LIMIT
+        socket.sndhwm = 10  # nothing is worth waiting for: the next question comes after the answer
+        socket.connect(self._order.endpoint)
+        return socket
 
     def run(self, signals: Signals) -> Finish:
         """Answer until the ring has ended, or until a signal asks for it; RingClosed when the run is aborted."""
@@ -82,9 +87,12 @@ class CopiesSender:
                     assert_never(effect)
 
     def _send(self, frames: list[bytes | memoryview]) -> None:
-        """Send, or leave it: while nobody is connected everything said is out of date when somebody comes."""
-        if self._socket.get(zmq.EVENTS) & zmq.POLLOUT:
+        """Send, or leave it and connect anew: nobody has read for long, or this end was turned away."""
+        if has_room(self._socket):
             self._socket.send_multipart(frames)
+        else:
+            self._socket.close(linger=0)
+            self._socket = self._connect()
 
     def _report(self, report: FigureReport) -> None:
         now, figures = time.monotonic(), self._session.figures

@@ -13,10 +13,10 @@ from typing import Final, assert_never
 import numpy as np
 import zmq
 
-from mimodaq.link._order import LinkError, LinkOrder
+from mimodaq.link._order import LinkOrder
 from mimodaq.link._pack import unpack
 from mimodaq.link._process import FigureReport, Reports, Signals, fresh, identity_of, milliseconds, run_end
-from mimodaq.link._socket import doorkeeper, has_input, largest_frame, make_socket
+from mimodaq.link._socket import Bound, has_input
 from mimodaq.protocol import link_receiver as protocol
 from mimodaq.protocol.link import (
     METADATA_COLUMNS,
@@ -79,25 +79,12 @@ class LinkReceiver:
         self._batch: _Pending | None = None
         self._lag_s = 0.0
         self._finish: Finish | None = None
-        self._context = zmq.Context[zmq.Socket[bytes]]()
-        self._poller = zmq.Poller()
-        self._door = None
-        if order.secret_key:
-            if not order.client_key:
-                raise LinkError(f"link {order.link}: the public key of the sender is missing")
-            self._door = doorkeeper(self._context, [order.client_key])
-            self._poller.register(self._door.socket, zmq.POLLIN)
-        self._socket = make_socket(self._context, zmq.ROUTER, order)
-        self._poller.register(self._socket, zmq.POLLIN)
-        self._socket.maxmsgsize = largest_frame(order, self._size)
-        try:
-            self._socket.bind(order.endpoint)
-        except zmq.ZMQError as error:
-            raise LinkError(f"link {order.link}: binding {order.endpoint}: {error}") from error
+        self._bound = Bound.of(order, self._size)
+        self._socket = self._bound.socket
 
     def run(self, signals: Signals) -> Finish:
         """Serve the link until it is finished, or until a signal asks for it; RingClosed when the run is aborted."""
-        self._reports.send("ready", endpoint=self._socket.get_string(zmq.LAST_ENDPOINT))
+        self._reports.send("ready", endpoint=self._bound.endpoint)
         if self._order.give_up:
             self._do(GiveUp())
         while self._finish is None:
@@ -109,12 +96,10 @@ class LinkReceiver:
             self._look_for_room()
             self._do(Tick())
             self._report(self._reports.figures)
-            if self._finish is None and self._poller.poll(milliseconds(self._session.deadline(time.monotonic()))):
+            if self._finish is None and self._bound.poll(milliseconds(self._session.deadline(time.monotonic()))):
                 self._receive()
         self._report(self._reports.last_figures)
-        if self._door is not None:
-            self._door.close()
-        self._context.destroy(linger=_FAREWELL_MS)
+        self._bound.close(_FAREWELL_MS)
         return self._finish
 
     def _look_for_room(self) -> None:
@@ -122,8 +107,6 @@ class LinkReceiver:
             self._do(protocol.Room(self._writer.room()))
 
     def _receive(self) -> None:
-        if self._door is not None:
-            self._door.step()
         for _ in range(_AT_ONCE):
             if self._finish is not None or not has_input(self._socket):
                 return
@@ -218,6 +201,7 @@ class LinkReceiver:
                 "lag": 0,
                 "lag_s": self._lag_s,
                 "unacknowledged": session.backlog,
+                "sessions": figures.sessions,
                 "reconnects": max(0, figures.sessions - 1),
                 "redelivered": figures.redelivered,
                 "round_trip_s": 0.0,

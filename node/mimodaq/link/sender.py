@@ -14,7 +14,7 @@ from mimodaq.link._drop import drop, was_cut
 from mimodaq.link._order import LinkOrder
 from mimodaq.link._pack import pack
 from mimodaq.link._process import FigureReport, Reports, Signals, fresh, identity_of, milliseconds, run_end
-from mimodaq.link._socket import has_input, largest_frame, make_socket
+from mimodaq.link._socket import Context, connecting_as, has_input, has_room, largest_frame
 from mimodaq.protocol import link_sender as protocol
 from mimodaq.protocol.link import (
     Batch,
@@ -53,8 +53,8 @@ class LinkSender:
         self._ring = Ring.attach(order.segment)
         self._reader = self._join()
         self._session = Sender(identity_of(self._ring, order.link), order.settings, self._place(), fresh)
-        self._context = zmq.Context[zmq.Socket[bytes]]()
-        self._socket: zmq.Socket[bytes] | None = None
+        self._context = Context()
+        self._socket = self._new_socket()
         self._finish: Finish | None = None
 
     def _join(self) -> Reader:
@@ -107,11 +107,11 @@ class LinkSender:
 
     def _wait(self, until: float) -> None:
         """Wait for a message. Nothing is waited for once all is finished."""
-        if self._socket is not None and self._finish is None:
+        if self._finish is None:
             self._socket.poll(milliseconds(until))
 
     def _receive(self) -> None:
-        while self._finish is None and self._socket is not None and has_input(self._socket):
+        while self._finish is None and has_input(self._socket):
             frames = self._socket.recv_multipart(copy=False)
             try:
                 self._do(protocol.Heard(decode(frames[0].bytes)))
@@ -127,7 +127,7 @@ class LinkSender:
             case protocol.Connect():
                 self._connect()
             case Transmit(message):
-                if self._socket is not None:
+                if self._can_send():
                     self._socket.send(encode(message))
             case protocol.TransmitBatch(nonce, first, count):
                 self._send_batch(nonce, first, count)
@@ -156,17 +156,25 @@ class LinkSender:
                 assert_never(effect)
 
     def _connect(self) -> None:
-        if self._socket is not None:
-            self._socket.close(linger=0)
-        self._socket = make_socket(self._context, zmq.DEALER, self._order)
-        self._socket.maxmsgsize = largest_frame(self._order, self._ring.dtype.itemsize)
+        self._socket.close(linger=0)
+        self._socket = self._new_socket()
         self._socket.connect(self._order.endpoint)
+
+    def _new_socket(self) -> zmq.Socket[bytes]:
+        socket = connecting_as(self._context, self._order)
+        socket.sndhwm = 0  # bounded by the window of the session
+        socket.maxmsgsize = largest_frame(self._order, self._ring.dtype.itemsize)
+        return socket
+
+    def _can_send(self) -> bool:
+        """False if this end was turned away: the session will hear nothing, and connect again."""
+        return has_room(self._socket)
 
     def _send_batch(self, nonce: int, first: int, count: int) -> None:
         """Send events from where they lie: their slots cannot change before they are released."""
-        socket, codec = self._socket, self._order.codec
-        if socket is None:
+        if not self._can_send():
             return
+        socket, codec = self._socket, self._order.codec
         batch = self._reader.again(first, count)
         sequence = self._reader.sequence_of(first + count - 1)
         events = batch.events.view(np.uint8).data

@@ -44,7 +44,16 @@ class Script:
     """How often opening fails before it is plugged in again."""
     power: int = 0
     """A status with which opening asks about the supply."""
-    has_counter: bool = True
+    unplug_in_transfer: bool = False
+    """The scope vanishes in the middle of a transfer instead of while it captures."""
+    counter: bool = True
+    """Whether the trigger counter counts."""
+    no_segments: bool = False
+    """A model without segmented memory."""
+    refuse_buffers: bool = False
+    """No buffers are taken while the scope captures."""
+    full_scale: int = 0
+    """Counts at the upper end of a range; 0: those of the family."""
     overflow_every: int = 0
     """Each so many-th capture reports an overflow of channel A; 0: as the signal has it."""
     transfer_ns_per_byte: float = 0.0
@@ -114,6 +123,8 @@ class FakeScope:
                 raise NoScopeError("opening a simulated scope: it is unplugged. Plug it in.")
             self.script.is_unplugged = False
             self.script.unplug_after = 0
+            self.script.unplug_in_transfer = False
+            self._is_open = False
         if serial is None and len(self.script.serials) > 1:
             raise NoScopeError(f"opening a simulated scope: there are {', '.join(self.script.serials)}. Say which.")
         if self._is_open or (serial is not None and serial not in self.script.serials):
@@ -134,7 +145,7 @@ class FakeScope:
     def full_scale(self) -> int:
         """Counts at the upper end of a range."""
         self._called("MaximumValue")
-        return self.family.full_scales[self._bits]
+        return self.script.full_scale or self.family.full_scales[self._bits]
 
     def offset_limits(self, range_code: int, coupling: int) -> tuple[float, float]:
         """Lowest and highest offset in V."""
@@ -181,7 +192,7 @@ class FakeScope:
     def most_segments(self) -> int:
         """Most captures of a batch."""
         self._called("GetMaxSegments")
-        return _MOST_SEGMENTS
+        return 1 if self.script.no_segments else _MOST_SEGMENTS
 
     def segment(self, segments: int) -> int:
         """Divide the memory."""
@@ -205,6 +216,8 @@ class FakeScope:
     def register(self, index: int, address: int, stride: int, count: int, samples: int, first: int = 0) -> None:
         """Let captures of a channel go to memory at regular distances."""
         self._called("SetDataBuffer")
+        if self.script.refuse_buffers:
+            self._not_while_sampling("SetDataBuffer")
         if first + count > self._segments:
             check("SetDataBuffer", 0x26)
         for i in range(count):
@@ -245,7 +258,8 @@ class FakeScope:
         if not self._is_running:
             return self._has_data
         done = self._count_done()
-        if self.script.unplug_after and self._first + done >= self.script.unplug_after:
+        unplug = self.script.unplug_after if not self.script.unplug_in_transfer else 0
+        if unplug and self._first + done >= unplug:
             self.script.is_unplugged = True
             self._called("IsReady")
         if done < self._wanted:
@@ -272,13 +286,18 @@ class FakeScope:
         """Transfer captures; the channels that have overflowed."""
         self._called("GetValuesBulk")
         self._not_while_sampling("GetValuesBulk")
-        if not self._has_data or first + count > self._available:
+        if not self._has_data:
+            check("GetValuesBulk", st.NO_SAMPLES)
+        if first + count > self._available:
             check("GetValuesBulk", 0x26)
         view = self._view
         assert view is not None
         data = self.script.signal.captures(self._first + first, count, view)
         for row, index in enumerate(view.indices):
             self._deliver(data[:, row, :], index, first)
+            if self.script.unplug_in_transfer and self._first + first + count > self.script.unplug_after:
+                self.script.is_unplugged = True
+                self._called("GetValuesBulk")
         if self.script.transfer_ns_per_byte:
             self._sleep(data.nbytes * self.script.transfer_ns_per_byte / 1e9)
         masks = overflow_masks(data, view.indices, view.full_scale)
@@ -299,8 +318,10 @@ class FakeScope:
     def counters(self, first: int, count: int) -> Counters | None:
         """The trigger counters of captures."""
         self._called("GetTriggerInfoBulk")
-        if not self.family.has_trigger_info or not self.script.has_counter or self._view is None:
+        if not self.family.has_trigger_info or self._view is None or self._segments == 1:
             return None
+        if not self.script.counter:
+            return np.zeros(count, np.uint64)
         since = (self._since_ns - self._since_ns[0]) / self._view.interval_ns
         counters: Counters = since[first : first + count].astype(np.uint64)
         return counters
@@ -308,4 +329,5 @@ class FakeScope:
     def offsets_ns(self, first: int, count: int) -> Offsets | None:
         """Where the trigger was between two samples."""
         self._called("GetValuesTriggerTimeOffsetBulk64")
-        return np.zeros(count)
+        numbers = np.arange(self._first + first, self._first + first + count)
+        return None if self._segments == 1 else (100 + numbers % 7) * 1e-3

@@ -397,7 +397,7 @@ class Readout:
             return Prepare(0, self._armed)
         if self._lost is not None:
             self.books.book(_books.GAP, now)
-            return Reopen()
+            return _LEAVE if wish is Wish.END else Reopen()
         self.books.book(_books.HOST, now)
         if self._in_scope:
             return Prepare(self._done, self._in_scope)

@@ -13,6 +13,7 @@ INVALID_CHANNEL: Final = 0x10
 NO_GENERATOR: Final = 0x13
 TOO_MANY_SEGMENTS: Final = 0x1E
 SAMPLING: Final = 0x24
+NO_SAMPLES: Final = 0x25
 BUSY: Final = 0x27
 NOT_USED: Final = 0x3F
 NOT_SUPPORTED: Final = 0x40
@@ -46,6 +47,7 @@ _MEANINGS: Final = {
     0x1D: ("too many samples", "lower `samples`, or `captures` of the batch"),
     TOO_MANY_SEGMENTS: ("too many captures for the memory", "lower `captures` of the batch"),
     SAMPLING: ("the scope is sampling", "this is a fault of the readout, please report it"),
+    NO_SAMPLES: ("no capture was made yet", "this is a fault of the readout, please report it"),
     0x26: ("a capture that does not exist was asked for", "this is a fault of the readout, please report it"),
     BUSY: ("the driver is busy", "try again"),
     0x2D: ("the driver has no memory", "lower `captures` of the batch"),

@@ -364,6 +364,7 @@ class Core:
         row = self.client(index)
         self.state[begin:end] = lay.FREE
         w[self.control + lay.ABANDONED] = abandoned
+        w[self.control + lay.CURSOR] = begin  # so that the next events follow the committed ones and batches are long
         w[row + lay.FILLING] = 0
         w[row + lay.RUN_END] = begin
 

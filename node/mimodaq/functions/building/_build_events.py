@@ -152,6 +152,7 @@ class _Work:
                 self._open.remove(source)
                 break
             if not len(batch.events):
+                self._builder.idle(source)
                 break
             times = self._plan.times(source, batch)
             self._hands[source].put(batch, times)
@@ -173,19 +174,21 @@ class _Work:
             done = hand.release(self._builder.undecided_from(source))
             if done:
                 reader.release(done)
-        self._warn()
+        self._warn(built)
 
-    def _warn(self) -> None:
+    def _warn(self, built: Built) -> None:
+        """Say once that a source was not waited for any longer."""
         builder = self._builder
-        if not self._has_warned and (builder.timed_out or builder.crowded_out):
-            self._has_warned = True
-            self._io.log.warning(
-                "%s: events are given out without all sources, because one was silent for %g s or %d events were "
-                "waiting; how many is in the run record",
-                self._io.name,
-                builder.max_wait_s,
-                builder.max_pending,
-            )
+        if self._has_warned or not (builder.timed_out or builder.crowded_out):
+            return
+        self._has_warned = True
+        lacking = (built.members[built.quality == Quality.INCOMPLETE] < 0).any(axis=0)
+        self._io.log.warning(
+            "%s: events are given out without %s, after %s; how many is in the run record",
+            self._io.name,
+            " or ".join(name for name, is_lacking in zip(self._plan.sources, lacking, strict=True) if is_lacking),
+            f"waiting for {builder.max_wait_s:g} s" if builder.timed_out else f"{builder.max_pending} were waiting",
+        )
 
     def _write(self, built: Built) -> None:
         writer = self._io.writer

@@ -11,9 +11,9 @@ still has to deliver can change it: every source has its hit in it, or is past i
 key when it has delivered one that is higher by more than `disorder`. So the result does not depend on which source
 was read first.
 
-Two things end the waiting for a silent source: an event that has waited `max_wait_s` is given out as it is, and so are
-the lowest ones when a source has `max_pending` hits waiting and none of the sources has anything new. What comes below
-the last event given out (the *line*) is late.
+Two things end the waiting for a silent source: an event that has waited `max_wait_s` for sources that have nothing at
+this moment is given out as it is, and so are the lowest ones when a source has `max_pending` hits waiting and none of
+the sources has anything new. What comes below the last event given out (the *line*) is late.
 """
 
 from __future__ import annotations
@@ -128,6 +128,7 @@ class Builder:
         self._handed = [0] * sources
         self._seen: list[int | None] = [None] * sources
         self._ended = [False] * sources
+        self._idle = [False] * sources
         self._news = False
         self._line: int | None = None
         self._last_begin = 0
@@ -154,8 +155,13 @@ class Builder:
         )
         self._handed[source] += n
         self._waiting[source] += n
+        self._idle[source] = False
         self._news = True
         self._follow(source, keys)
+
+    def idle(self, source: int) -> None:
+        """Tell that a source has nothing at this moment: only then events give up waiting for it."""
+        self._idle[source] = True
 
     def end(self, source: int) -> None:
         """Tell that a source has ended: nothing of it is waited for."""
@@ -173,7 +179,7 @@ class Builder:
         return min((int(n.min()) for n in numbers if len(n)), default=self._handed[source])
 
     def decide(self, now: float, *, is_dry: bool = False) -> Built:
-        """Give out what can be decided; `is_dry`: no source has anything new at this moment."""
+        """Give out what can be decided; `is_dry`: no source has had anything new for a while."""
         deadline = self.deadline()
         is_due = deadline is not None and now >= deadline
         is_full = is_dry and not all(self.room(source) for source in range(self.sources))
@@ -184,11 +190,12 @@ class Builder:
         if not len(self._pending):
             return singles
         cut = _Cut(self._pending, self.window, self.sources)
-        prefix = self._ready(cut)
+        is_ready, is_excused = self._judge(cut)
+        prefix = len(is_ready) if is_ready.all() else int(is_ready.argmin())
         given = np.zeros(len(cut.begin), np.bool_)
         if is_due:
             # what lies beyond everything a source has reached is a stray (a corrupt time) and draws no line
-            expired = cut.oldest() <= now - self.max_wait_s
+            expired = is_excused & (cut.oldest() <= now - self.max_wait_s)
             within = cut.begin <= self._top()
             last = np.flatnonzero(expired & within)
             given |= expired & ~within
@@ -253,18 +260,23 @@ class Builder:
         self._pending = pending.pick(np.argsort(pending.key, kind="stable"))
         return singles
 
-    def _ready(self, cut: _Cut) -> int:
-        """How many events from the lowest on nothing can change any more."""
-        ready = np.ones(len(cut.begin), np.bool_)
+    def _judge(self, cut: _Cut) -> tuple[Mask, Mask]:
+        """Which events nothing can change any more; and which wait only for sources that have nothing now."""
+        is_ready = np.ones(len(cut.begin), np.bool_)
+        is_excused = is_ready.copy()
         for source in range(self.sources):
             if self._ended[source]:
                 continue
             seen = self._seen[source]
             if seen is None:
-                return 0
-            floor = seen - self.disorder
-            ready &= (cut.end < floor) | (cut.has[:, source] & (cut.first_key[:, source] <= floor))
-        return len(ready) if ready.all() else int(ready.argmin())
+                is_through = np.zeros(len(cut.begin), np.bool_)
+            else:
+                floor = seen - self.disorder
+                is_through = (cut.end < floor) | (cut.has[:, source] & (cut.first_key[:, source] <= floor))
+            is_ready &= is_through
+            if not (self._idle[source] or self.room(source) == 0):
+                is_excused &= is_through
+        return is_ready, is_excused
 
     def _crowd(self, cut: _Cut, prefix: int) -> int:
         """How many events to give out, `prefix` at least, so that sources at their bound have room again."""
