@@ -141,10 +141,33 @@ class Cluster:
         words = [*(host.prefix if host else ()), sys.executable, "-m", "mimodaq.client.cli", command, *arguments]
         return Daemon(name, words, self.folder / f"{name}.log", self.environment)
 
+    def make_keys(self) -> None:
+        """Keys for all hosts, an operator and an observer."""
+        assert self.keys is not None
+        roles = {**dict.fromkeys(self.names, "host"), "anna": "operator", "wall": "observer"}
+        for name, role in roles.items():
+            self.command("keys", "create", name, "--role", role, "--dir", str(self.keys))
+
+    def command(self, *words: str, host: Host | None = None, code: int = 0) -> str:
+        """Carry out a command as a user would; what it has printed on stdout."""
+        done = subprocess.run(
+            [*(host.prefix if host else ()), sys.executable, "-m", "mimodaq.client.cli", *words],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **self.environment},
+            cwd=self.folder,
+            check=False,
+            timeout=2 * PATIENCE_S,
+        )
+        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout if code == 0 else done.stdout + done.stderr
+
     # -- life -----------------------------------------------------------------------------------------------------
 
     def start(self) -> Session:
         """Start everything; the session of an operator on the broker's host, once all nodes are heard."""
+        if self.keys:
+            self.make_keys()
         self.broker.start()
         for node in self.nodes.values():
             node.start()
@@ -152,9 +175,9 @@ class Cluster:
         wait_for(lambda: self.present(session) == set(self.names), f"for {self.names} at {self.address}")
         return session
 
-    def session(self) -> Session:
-        key = self.keys / "anna.key" if self.keys else None
-        host = self.hosts[0] if self.hosts else None
+    def session(self, who: str = "anna", host: Host | None = None) -> Session:
+        key = self.keys / f"{who}.key" if self.keys else None
+        host = host or (self.hosts[0] if self.hosts else None)
 
         def connect() -> Session | None:
             with contextlib.suppress(SessionError):

@@ -21,6 +21,8 @@ _CONNECT_MS: Final = 1000
 _KEEPALIVE_MS: Final = 2000
 """ZeroMQ's own heartbeats only clear away dead connections; the session has its own."""
 _SPARE_MESSAGES: Final = 64
+_COPIED_BYTES: Final = 4096
+"""To copy so few is cheaper than to keep track of them."""
 _MOST_UNREAD: Final = 1000
 """Answers that may wait for a peer that does not read them; what is lost of them, the session makes up for."""
 
@@ -135,17 +137,22 @@ def _prepare(socket: zmq.Socket[bytes], endpoint: str) -> None:
 
 def has_input(socket: zmq.Socket[bytes]) -> bool:
     """Whether a message can be received without waiting."""
-    return _is(socket, zmq.POLLIN)
-
-
-def has_room(socket: zmq.Socket[bytes]) -> bool:
-    """Whether a message can be sent without waiting."""
-    return _is(socket, zmq.POLLOUT)
-
-
-def _is(socket: zmq.Socket[bytes], event: int) -> bool:
     state = socket.get(zmq.EVENTS)
-    return isinstance(state, int) and bool(state & event)
+    return isinstance(state, int) and bool(state & zmq.POLLIN)
+
+
+def try_send(socket: zmq.Socket[bytes], *frames: bytes | memoryview) -> bool:
+    """Send without waiting; false if that is not possible: nobody reads, or this end was turned away at the other.
+
+    Large frames are not copied: they must not change until they have left.
+    """
+    try:
+        for frame in frames[:-1]:
+            socket.send(frame, zmq.NOBLOCK | zmq.SNDMORE, copy=len(frame) < _COPIED_BYTES)
+        socket.send(frames[-1], zmq.NOBLOCK, copy=len(frames[-1]) < _COPIED_BYTES)
+    except zmq.Again:
+        return False
+    return True
 
 
 def largest_frame(order: LinkOrder, event_bytes: int) -> int:

@@ -11,7 +11,7 @@ import zmq
 
 from mimodaq.link._copies import Columns, check_frames, columns_of, dtype_of
 from mimodaq.link._order import LinkError
-from mimodaq.link._socket import Context, connecting, has_input
+from mimodaq.link._socket import Context, connecting, has_input, try_send
 from mimodaq.protocol.link import MessageError
 from mimodaq.protocol.link_window import ANSWER_BYTES
 from mimodaq.protocol.link_window_messages import Ask, Copies, Denied, Later, decode, encode
@@ -84,8 +84,7 @@ class Window:
 
     def _ask(self, ring: str, most: int, after: int, until: float) -> tuple[Any, list[zmq.Frame]]:
         self._number += 1
-        if self._socket.poll(self._left_ms(until), zmq.POLLOUT):
-            self._socket.send(encode(Ask(self._number, ring, most, after)))
+        try_send(self._socket, encode(Ask(self._number, ring, most, after)))
         while self._socket.poll(self._left_ms(until)):
             while has_input(self._socket):
                 frames = self._socket.recv_multipart(copy=False)

@@ -12,7 +12,7 @@ import zmq
 from mimodaq.link._copies import Lookout, frames_of
 from mimodaq.link._order import LinkOrder
 from mimodaq.link._process import FigureReport, Reports, Signals, identity_of, milliseconds, run_end
-from mimodaq.link._socket import Context, connecting_as, has_input, has_room
+from mimodaq.link._socket import Context, connecting_as, has_input, try_send
 from mimodaq.protocol import link_copies as protocol
 from mimodaq.protocol.link import HEADER_LIMIT, Finish, Garbled, GiveUp, Leave, MessageError, Say
 from mimodaq.protocol.link_window_messages import decode, encode
@@ -88,9 +88,7 @@ class CopiesSender:
 
     def _send(self, frames: list[bytes | memoryview]) -> None:
         """Send, or leave it and connect anew: nobody has read for long, or this end was turned away."""
-        if has_room(self._socket):
-            self._socket.send_multipart(frames)
-        else:
+        if not try_send(self._socket, *frames):
             self._socket.close(linger=0)
             self._socket = self._connect()
 

@@ -14,7 +14,7 @@ from mimodaq.link._drop import drop, was_cut
 from mimodaq.link._order import LinkOrder
 from mimodaq.link._pack import pack
 from mimodaq.link._process import FigureReport, Reports, Signals, fresh, identity_of, milliseconds, run_end
-from mimodaq.link._socket import Context, connecting_as, has_input, has_room, largest_frame
+from mimodaq.link._socket import Context, connecting_as, has_input, largest_frame, try_send
 from mimodaq.protocol import link_sender as protocol
 from mimodaq.protocol.link import (
     Batch,
@@ -127,8 +127,7 @@ class LinkSender:
             case protocol.Connect():
                 self._connect()
             case Transmit(message):
-                if self._can_send():
-                    self._socket.send(encode(message))
+                try_send(self._socket, encode(message))
             case protocol.TransmitBatch(nonce, first, count):
                 self._send_batch(nonce, first, count)
             case protocol.Release(count):
@@ -166,22 +165,15 @@ class LinkSender:
         socket.maxmsgsize = largest_frame(self._order, self._ring.dtype.itemsize)
         return socket
 
-    def _can_send(self) -> bool:
-        """False if this end was turned away: the session will hear nothing, and connect again."""
-        return has_room(self._socket)
-
     def _send_batch(self, nonce: int, first: int, count: int) -> None:
         """Send events from where they lie: their slots cannot change before they are released."""
-        if not self._can_send():
-            return
-        socket, codec = self._socket, self._order.codec
+        codec = self._order.codec
         batch = self._reader.again(first, count)
         sequence = self._reader.sequence_of(first + count - 1)
         events = batch.events.view(np.uint8).data
         metadata = b"".join((batch.counter.data, batch.timestamp.data, batch.deadtime.data))
-        socket.send(encode(Batch(nonce, first, count, sequence, codec)), zmq.SNDMORE)
-        socket.send(events if codec == "none" else pack(codec, events), zmq.SNDMORE, copy=False)
-        socket.send(metadata)
+        header = encode(Batch(nonce, first, count, sequence, codec))
+        try_send(self._socket, header, events if codec == "none" else pack(codec, events), metadata)
 
     def _report(self, report: FigureReport) -> None:
         session, figures = self._session, self._session.figures

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from mimodaq.node._check import check_functions
+    from mimodaq.node._clear import clear_left
     from mimodaq.node._daemon import Node, NodeOptions, serve
     from mimodaq.node._engine import Engine, RunOptions, RunResult
     from mimodaq.node._log import Entry, is_running
     from mimodaq.node._record import write_record
     from mimodaq.node._rundir import RECORD, RESOLVED, RunDirectoryError
     from mimodaq.node._snapshot import Snapshot
+    from mimodaq.node._state import tag_of
 
 _PLACES: Final = {
     "RECORD": "_rundir",
@@ -30,7 +32,9 @@ _PLACES: Final = {
     "RunResult": "_engine",
     "Snapshot": "_snapshot",
     "check_functions": "_check",
+    "clear_left": "_clear",
     "is_running": "_log",
+    "tag_of": "_state",
     "write_record": "_record",
 }
 
@@ -46,8 +50,10 @@ __all__ = [
     "RunResult",
     "Snapshot",
     "check_functions",
+    "clear_left",
     "is_running",
     "serve",
+    "tag_of",
     "write_record",
 ]
 

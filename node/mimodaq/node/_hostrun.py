@@ -263,8 +263,10 @@ class HostRun:
         statuses = {}
         for name, ring in self.rings.items():
             ring.reap()
-            self._collect_quarantine(name, ring)
             statuses[name] = ring.status()
+            if any(group.aside for group in statuses[name].groups):
+                self._collect_quarantine(name, ring)
+                statuses[name] = ring.status()
         self._statuses = statuses
         moved = self._progress.look(statuses)
         if moved:

@@ -101,6 +101,7 @@ class Worker:
             from mimodaq.mimocorb import install_alias
 
             install_alias()
+        gc.freeze()  # what is there before the user's code is never looked at again
         function = self._load()
         if function is None:
             return Outcome.FATAL

@@ -6,6 +6,7 @@ Importing this package loads neither picosdk nor any library of the vendor.
 from mimodaq.picoscope._calibration import VOLTS, buffer_scale, scale_of, volts
 from mimodaq.picoscope._families import FAMILIES, Family
 from mimodaq.picoscope._load import LIBRARY_DIR, LibraryMissingError
+from mimodaq.picoscope._probe import Finding, probe
 from mimodaq.picoscope._settings import Settings, SettingsError, read_settings
 from mimodaq.picoscope._source import picoscope
 from mimodaq.picoscope._status import NoScopeError, ScopeError, ScopeLostError, StatusError
@@ -15,6 +16,7 @@ __all__ = [
     "LIBRARY_DIR",
     "VOLTS",
     "Family",
+    "Finding",
     "LibraryMissingError",
     "NoScopeError",
     "ScopeError",
@@ -24,6 +26,7 @@ __all__ = [
     "StatusError",
     "buffer_scale",
     "picoscope",
+    "probe",
     "read_settings",
     "scale_of",
     "volts",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mimodaq.picoscope._driver import ScopeDriver, Unit
@@ -49,9 +49,7 @@ class Arrangement:
 
 
 def find_driver(settings: Settings) -> ScopeDriver:
-    """The driver of the family; for `auto` that of the first family with a scope (the one asked for, if it has a
-    serial).
-    """
+    """The driver of the family; for `auto` that of the first family with a scope, or with the one asked for."""
     from mimodaq.picoscope._sdk6000 import open_driver
 
     if settings.known_family is not None:
@@ -92,8 +90,6 @@ def arrange(driver: ScopeDriver, settings: Settings, fields: Fields) -> Arrangem
 
 
 def _with_family(settings: Settings, name: str) -> Settings:
-    from dataclasses import replace
-
     return settings if settings.family == name else replace(settings, family=name)
 
 

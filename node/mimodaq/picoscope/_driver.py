@@ -100,7 +100,10 @@ class ScopeDriver(Protocol):
         """End a batch; gives how many captures are complete."""
 
     def fetch(self, first: int, count: int, samples: int) -> Masks:
-        """Transfer captures to their buffers; gives the channels that have overflowed, a bit mask for each capture."""
+        """Transfer captures to their buffers; gives the channels that have overflowed, a bit mask for each capture.
+
+        The masks are valid until the next transfer.
+        """
 
     def counters(self, first: int, count: int) -> Counters | None:
         """The hardware's trigger counters (samples since the first capture); None: the scope has none."""

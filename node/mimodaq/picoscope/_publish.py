@@ -86,16 +86,14 @@ class Publisher:
         """Let captures `first`... go into the claimed slots."""
         if self._memory is not None or self._slots is None:
             return
-        address = self._slots.events.__array_interface__["data"][0]
+        address = self._slots.events.ctypes.data
         for channel, offset in zip(self._fields.channels, self._offsets, strict=True):
             self._driver.register(
                 channel.index, address + offset, self._stride, count, self._arrangement.samples, first
             )
 
     def fetch(self, batch: Batch, first: int, count: int) -> None:
-        """Transfer captures of `batch`, and what the scope knows about them; all that must be done before arming
-        again.
-        """
+        """Transfer captures of `batch`, and what the scope knows about them: all that must be done before arming."""
         driver, samples = self._driver, self._arrangement.samples
         self._masks: Masks = driver.fetch(first, count, samples)
         self._batch, self._first, self._count = batch, first, count
@@ -169,7 +167,8 @@ class Publisher:
         for channel in self._fields.channels:
             hits = int(np.count_nonzero(self._masks & (1 << channel.index)))
             if hits and not self._overflows[channel.name]:
-                self._log.warning("channel %s has left its range of ±%g V", channel.name, channel.range_v)
+                low, high = -channel.range_v - channel.offset_v, channel.range_v - channel.offset_v
+                self._log.warning("channel %s has left its range of %g to %g V", channel.name, low, high)
             self._overflows[channel.name] += hits
 
     def figures(self, readout: Readout, now_ns: int) -> dict[str, Any]:

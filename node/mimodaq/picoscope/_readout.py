@@ -205,8 +205,9 @@ class Batch:
 
 @dataclass(slots=True)
 class Readout:
-    """The state of one readout. Invariant: at most one batch is armed, at most one piece is fetched and not
-    published.
+    """The state of one readout.
+
+    Invariant: at most one batch is armed, and at most one piece is fetched and not published.
     """
 
     captures: int
@@ -353,10 +354,16 @@ class Readout:
         return self._go_on(wish)
 
     def _ended(self, captures: int, now: int, *, is_complete: bool) -> Action:
-        """The scope has stopped capturing: half-way between the last look that found it busy and this one."""
+        """The scope has stopped capturing: half-way between the last look that found it busy and this one.
+
+        Without such a look triggers come faster than looks: then nothing is live but the captures.
+        """
         ended = now
         if is_complete:
-            ended = min(now, max((self._busy_ns + now) // 2, self._armed_ns + int(captures * self.window_ns)))
+            ended = self._armed_ns + int(captures * self.window_ns)
+            if self._busy_ns > self._armed_ns:
+                ended = max(ended, (self._busy_ns + now) // 2)
+            ended = min(ended, now)
             if 2 * (ended - self._armed_ns) < self.max_latency_ns:
                 self._next = min(2 * self._armed, self.captures)
         live = self.books.live_ns
@@ -444,8 +451,6 @@ class Readout:
 
 
 def _pause(since_s: float) -> float:
-    """How long to sleep before the next look: an even part of the time since arming, so that little is seen too
-    late.
-    """
+    """How long to sleep before the next look: a part of the time since arming, so that little is seen too late."""
     wait = min(since_s / WAIT_PART, LONGEST_WAIT_S)
     return wait if wait >= SHORTEST_WAIT_S else 0.0

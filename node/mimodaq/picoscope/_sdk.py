@@ -47,7 +47,7 @@ class SdkScope:
         self._word16 = c.c_int16()
         self._word32 = c.c_uint32()
         self._ref16, self._ref32 = c.byref(self._word16), c.byref(self._word32)
-        self._segments = 1
+        self._divide(1)
         self._bind()
 
     def _bind(self) -> None:
@@ -113,10 +113,14 @@ class SdkScope:
         )
 
     def info(self, what: int) -> str:
-        """One line of information about the open scope."""
+        """One line of information about the open scope; without one the library tells its version only."""
         text, needed = c.create_string_buffer(_TEXT), c.c_int16()
         status = self.call("GetUnitInfo")(self._handle, text, _TEXT, c.byref(needed), what)
         return "" if status else text.value.decode(errors="replace")
+
+    def driver_version(self) -> str:
+        """Version of the library, which it tells without a scope; empty if it does not."""
+        return self.info(_INFO["driver"])
 
     def close(self) -> None:
         """Stop and close; a scope that is gone needs no closing."""
@@ -184,8 +188,14 @@ class SdkScope:
         """Divide the memory."""
         most = c.c_int32()
         self.do("MemorySegments", segments, c.byref(most))
-        self._segments = segments
+        self._divide(segments)
         return most.value
+
+    def _divide(self, segments: int) -> None:
+        """Note the number of segments, and have a place for the overflows of as many captures."""
+        self._segments = segments
+        self._masks = np.zeros(segments, np.int16)
+        self._at_masks = self._masks.ctypes.data
 
     def set_captures(self, captures: int) -> None:
         """How many captures the next batches have."""
@@ -222,16 +232,16 @@ class SdkScope:
         return self._word32.value
 
     def fetch(self, first: int, count: int, samples: int) -> Masks:
-        """Transfer captures; the channels that have overflowed."""
-        masks = np.zeros(count, np.int16)
+        """Transfer captures; the channels that have overflowed (valid until the next transfer)."""
         self._word32.value = samples
         if self._segments == 1 and not self._always_bulk:
-            status = self.call("GetValues")(self._handle, 0, self._ref32, 1, NO_RATIO, 0, masks.ctypes.data)
+            status = self.call("GetValues")(self._handle, 0, self._ref32, 1, NO_RATIO, 0, self._at_masks)
         else:
-            status = self._get_bulk(self._handle, self._ref32, first, first + count - 1, 1, NO_RATIO, masks.ctypes.data)
-        check("GetValuesBulk", status)
+            status = self._get_bulk(self._handle, self._ref32, first, first + count - 1, 1, NO_RATIO, self._at_masks)
+        if status:
+            check("GetValuesBulk", status)
         complain_if_short(self._word32.value, samples)
-        return masks
+        return self._masks[:count]
 
     def counters(self, first: int, count: int) -> Counters | None:
         """The trigger counters of captures."""

@@ -133,7 +133,7 @@ class Sdk6000aScope(SdkScope):
     def segment(self, segments: int) -> int:
         """Divide the memory."""
         self.do("MemorySegments", segments, self._ref64)
-        self._segments = segments
+        self._divide(segments)
         return self._word64.value
 
     def register(self, index: int, address: int, stride: int, count: int, samples: int, first: int = 0) -> None:
@@ -162,14 +162,15 @@ class Sdk6000aScope(SdkScope):
         return self._word64.value
 
     def fetch(self, first: int, count: int, samples: int) -> Masks:
-        """Transfer captures; the channels that have overflowed."""
-        masks = np.zeros(count, np.int16)
+        """Transfer captures; the channels that have overflowed (valid until the next transfer)."""
         self._word64.value = samples
         last = first + count - 1
-        status = self._get_bulk(self._handle, 0, self._ref64, first, last, 1, NO_RATIO, masks.ctypes.data)
-        check("GetValuesBulk", status)
+        check(
+            "GetValuesBulk",
+            self._get_bulk(self._handle, 0, self._ref64, first, last, 1, NO_RATIO, self._at_masks),
+        )
         complain_if_short(self._word64.value, samples)
-        return masks
+        return self._masks[:count]
 
     def counters(self, first: int, count: int) -> Counters | None:
         """The trigger counters of captures."""

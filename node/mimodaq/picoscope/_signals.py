@@ -1,6 +1,4 @@
-"""Signals for scopes that do not exist: pulses, recordings, and a pattern in which every sample tells where it
-belongs.
-"""
+"""Signals for scopes that do not exist: pulses, recordings, and a pattern whose samples tell where they belong."""
 
 from __future__ import annotations
 

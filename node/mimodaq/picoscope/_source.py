@@ -40,8 +40,7 @@ _WAITED: Final = ro.Waited()
 
 
 def picoscope(io: FunctionIO, **options: Any) -> None:
-    """Read out a PicoScope: waveforms as counts (int16 buffer) or volts (float32 buffer), with time stamps and dead
-    time.
+    """Read out a PicoScope: waveforms as counts (int16 buffer) or volts (float32 buffer).
 
     The options are described in docs/picoscope.md; `driver: simulate` needs no scope. They are checked before the run.
     What the scope has really set, live time, dead time by cause and gaps are in the record of the run.

@@ -44,7 +44,7 @@ def delay_samples(delay_s: float, interval_ns: float) -> int:
 
 def gain_and_offset(channel: Channel, full_scale: int) -> tuple[float, float]:
     """Give both for volts = counts * gain + offset."""
-    return channel.range_v / full_scale, -channel.offset_v
+    return channel.range_v / full_scale, 0.0 - channel.offset_v
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,7 @@ def namespace() -> int:
     return os.stat("/proc/self/ns/pid").st_ino
 
 
-os.register_at_fork(after_in_child=namespace.cache_clear)
-
-
+@cache
 def myself() -> Identity:
     """The identity of the calling process."""
     pid = os.getpid()
@@ -53,12 +51,16 @@ def myself() -> Identity:
     return Identity(pid, found[1] if found else 0, namespace())
 
 
+os.register_at_fork(after_in_child=namespace.cache_clear)
+os.register_at_fork(after_in_child=myself.cache_clear)
+
+
 def is_alive(who: Identity) -> bool:
     """Whether that very process still runs. A zombie is dead; a stopped process is alive.
 
     One of another pid namespace counts as alive: it cannot be seen from here, and nothing is taken away on a guess.
     """
-    if who.namespace != namespace():
+    if who.namespace != namespace() or who == myself():
         return True
     found = _stat(who.pid)
     return found is not None and found[1] == who.start and found[0] not in "ZX"
