@@ -21,7 +21,7 @@ _GRACE_S = 2.0
 _HELPERS = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")
 """Processes that multiprocessing starts once and keeps until the interpreter ends."""
 
-_IS_ALONE = "CI" in os.environ
+_IS_ALONE = "CI" in os.environ and "PYTEST_XDIST_WORKER" not in os.environ
 """Nobody else uses this computer: every left-over is ours."""
 
 ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of our children come to us and are seen

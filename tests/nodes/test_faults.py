@@ -35,10 +35,11 @@ LINKS = {
 class Story:
     """A run of the chain at full rate, to which things happen."""
 
-    def __init__(self, new_cluster, **options):
+    def __init__(self, new_cluster, optional=(), **options):
         self.cluster = new_cluster(*HOSTS)
         self.session = self.cluster.start()
-        answer = self.session.configure(self.cluster.write_setup(setup(**options), chain=MODULE))
+        path = self.cluster.write_setup(setup(**options), chain=MODULE)
+        answer = self.session.configure(path, optional=optional)
         assert answer.ok, answer.text
         answer = self.session.ask("start")
         assert answer.ok, answer.text
@@ -187,3 +188,32 @@ def test_a_run_whose_host_is_gone_for_good_can_be_stopped_and_names_what_is_miss
     assert max(found.values()) == 1
     story.cluster.place[ANA1].restore()
     wait_for(lambda: story.session.ask("reset").ok)
+
+
+def test_a_run_goes_on_without_an_optional_host_and_says_so(new_cluster):
+    story = Story(new_cluster, optional=(ANA1,))
+    story.cluster.place[ANA1].cut()
+    story.is_said("the run goes on without ana1, which is optional")
+    story.go_on(2000)
+    answer = story.session.ask("stop", timeout_s=100.0)
+    assert answer.ok, answer.text
+    row = wait_for_end(story.session, story.run)
+    assert row.verdict == "incomplete"  # what it had in hand is missing, and named
+    assert any("went on without ana1" in reason for reason in row.reasons), row.reasons
+    found = kept(story.cluster, story.run)
+    assert max(found.values()) == 1
+    story.cluster.place[ANA1].restore()
+    wait_for(lambda: story.session.ask("reset").ok)
+
+
+def test_the_cause_of_a_fault_is_told_at_once(story):
+    """What an operator who only listens is told, and that it names who is to blame."""
+    for what, words in (
+        (lambda: kill(process(story.cluster, ANA1, story.run, "Fkt_2[0]")), "Fkt_2[0] failed: killed by SIGKILL"),
+        (lambda: kill(process(story.cluster, DAQ, story.run, "Fkt_1[0]")), "Fkt_1[0] failed: killed by SIGKILL"),
+    ):
+        what()
+        story.is_said(words)
+    row = wait_for_end(story.session, story.run)
+    assert row.verdict == "interrupted"
+    assert any("Fkt_1[0] failed" in reason for reason in row.reasons)

@@ -91,6 +91,7 @@ def describe(name: str, setup: Setup, plan: ClusterPlan) -> dict[str, Any]:
         "setup_id": name,
         "name": setup.name,
         "hosts": {host: spec.address for host, spec in setup.hosts.items()},
+        "windows": {host: f"tcp://{_bracketed(spec.address)}:{spec.data_port}" for host, spec in setup.hosts.items()},
         "buffers": [
             {"name": b.name, "slots": b.slots, "event_bytes": b.event_dtype.itemsize} for b in setup.buffers.values()
         ],
@@ -123,3 +124,7 @@ def _describe_node(plan: NodePlan) -> dict[str, Any]:
         ],
         "functions": [{"name": f.name, "processes": f.processes, "rings": dict(f.rings)} for f in plan.functions],
     }
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ _FEED_MESSAGES: Final = 200
 _SUBSCRIPTION_BYTES: Final = 4096
 """Subscriptions are short, but the first messages of a connection with keys count, too."""
 _KEEPALIVE_MS: Final = 2000
+_REBIND_S: Final = 5.0
+_REBIND_PAUSE_S: Final = 0.001
 _LINGER_MS: Final = 1000
 """The last words (a shutdown) are given this time to leave."""
 _BACKLOG: Final = 512
@@ -90,12 +92,19 @@ def _last_endpoint(socket: Socket) -> str:
 
 def rebind_feed(context: Context, old: Socket, endpoints: Endpoints, pair: BrokerPair | None) -> Socket:
     """A new feed socket in place of the old one: everybody connects again, and only those who still may."""
-    with suppress(zmq.ZMQError):
-        old.unbind(endpoints.feed)
     old.close(0)
     feed = feed_socket(context, endpoints, pair)
-    feed.bind(endpoints.feed)
-    return feed
+    give_up = time.monotonic() + _REBIND_S
+    while True:  # ZeroMQ closes the old one in its own time
+        try:
+            feed.bind(endpoints.feed)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EADDRINUSE or time.monotonic() > give_up:
+                feed.close(0)
+                raise
+            time.sleep(_REBIND_PAUSE_S)
+        else:
+            return feed
 
 
 def _control(context: Context, endpoints: Endpoints, pair: BrokerPair | None) -> Socket:

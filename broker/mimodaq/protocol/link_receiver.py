@@ -13,6 +13,9 @@ A session exists from the sender's Open, which must carry the nonce of the last 
 carries an older nonce. So a Hello that is late or doubled disturbs nobody. A batch is stored only when it goes on
 exactly where the last one ended; what overlaps is skipped, a hole is reported (`resend`).
 
+An acknowledgement costs both ends more than anything else per batch, so while more messages wait it is put off, for
+at most a few batches; `Tick` comes when none waits, and sends what is due.
+
 Credits: `limit` is the number up to which the sender may send: what is committed plus the free slots, bounded by the
 window. It never goes down within a session. The mirror may have other writers; then slots promised may be taken by
 them, and batches wait in the shell, bounded by the window.
@@ -78,6 +81,8 @@ __all__ = [
 
 STARVED_S: Final = 0.002
 """How often a receiver looks for free slots when the sender has used up its credits."""
+_ACK_BATCHES: Final = 4
+"""An acknowledgement is put off for at most so many batches."""
 _RESEND_S: Final = 0.2
 """A hole in the numbers is reported at most so often."""
 
@@ -107,6 +112,8 @@ class Receiver:
         self.position = self.received = kept.position
         self.limit = kept.position
         self._room = 0
+        self._unsaid = 0
+        """Events committed of which the sender has not been told."""
         self._sequence = -1
         self._offered: _Session | None = None
         self._session: _Session | None = None
@@ -130,6 +137,11 @@ class Receiver:
         """Whether the sender has used up its credits for want of slots, so that a free one is news."""
         is_waiting = self._session is not None and not self.is_ended and self.received >= self.limit
         return is_waiting and self.limit < self.position + self._window
+
+    @property
+    def asks_for_room(self) -> bool:
+        """Whether the shell shall tell how many slots are free: the sender may soon use up its credits."""
+        return self._session is None or self.limit - self.received < self._window // 2
 
     @property
     def backlog(self) -> int:
@@ -161,13 +173,13 @@ class Receiver:
                 self._room = slots
                 effects = self._grant(now)
             case MirrorEnding():
-                effects = self._depart("the mirror is told to end", Outcome.FATAL)
+                effects = self._depart("the mirror is told to end", Outcome.FATAL, now)
             case Leave():
-                effects = self._depart("told to leave", Outcome.LEFT)
+                effects = self._depart("told to leave", Outcome.LEFT, now)
             case GiveUp():
                 self._cut_due = self._cut_due or now + self._settings.leave_s
             case Tick():
-                pass
+                effects = self._tell(now)
             case _:
                 assert_never(event)
         return effects + self._watch(now)
@@ -244,6 +256,7 @@ class Receiver:
             effects.append(Discard())
         self.received = self.position
         self.limit = self.position + min(self._room, self._window)
+        self._unsaid = 0
         self._session, self._offered = offered, None
         self.figures.sessions += 1
         self._alive(now)
@@ -317,8 +330,13 @@ class Receiver:
         session = self._session
         if session is None:
             return []
-        effects = self._end_if_complete(session)
-        return [*effects, self._ack(session, now)]
+        self._unsaid += count
+        is_waited_for = self.received >= self.limit or self._unsaid >= _ACK_BATCHES * self._batch_events
+        return [*self._end_if_complete(session), *(self._tell(now) if self.is_ended or is_waited_for else [])]
+
+    def _tell(self, now: float) -> list[Effect]:
+        """Acknowledge what has been committed since the last acknowledgement."""
+        return [self._ack(self._session, now)] if self._session is not None and self._unsaid else []
 
     def _end_if_complete(self, session: _Session) -> list[Effect]:
         if self.is_ended or session.final != self.position:
@@ -337,6 +355,7 @@ class Receiver:
 
     def _ack(self, session: _Session, now: float, *, resend: bool = False) -> Reply:
         self.limit = max(self.limit, self.position + min(self._room, self._window))
+        self._unsaid = 0
         ack = Ack(session.nonce, session.ping, self.position, self.limit, resend, self.is_ended)
         return Reply(session.peer, ack)
 
@@ -346,7 +365,7 @@ class Receiver:
         if self._is_finished:
             return []
         if self._cut_due is not None and (not self.backlog or self.is_ended or now >= self._cut_due):
-            return self._cut()
+            return self._cut(now)
         if self.is_ended and now - self._heard >= self._settings.linger_s:
             return self._finish(Outcome.DONE, f"all {self.position} events are in the mirror; the sender is silent")
         if not self._is_silent and now - self._heard >= self._settings.silence_s:
@@ -355,9 +374,9 @@ class Receiver:
             return [Say("warning", f"link {self._me.link}: nothing heard of the sender for {silent_s:.1f} s")]
         return []
 
-    def _cut(self) -> list[Effect]:
+    def _cut(self, now: float) -> list[Effect]:
         if self.is_ended:
-            return self._depart("", Outcome.DONE)
+            return self._depart("", Outcome.DONE, now)
         session = self._session or self._offered
         sent, final = (max(session.sent, self.received), session.final) if session else (self.received, -1)
         self.is_ended = True
@@ -367,13 +386,14 @@ class Receiver:
             Say("error", f"link {self._me.link}: {text}"),
             Discard(),
             EndStream(),
+            *self._tell(now),
         ]
         if self._session is not None:
             effects.append(Reply(self._session.peer, Bye(self._session.nonce)))
         return effects + self._finish(Outcome.CUT, text)
 
-    def _depart(self, reason: str, outcome: Outcome) -> list[Effect]:
-        effects: list[Effect] = []
+    def _depart(self, reason: str, outcome: Outcome, now: float) -> list[Effect]:
+        effects = self._tell(now)
         if self._session is not None:
             effects.append(Reply(self._session.peer, Bye(self._session.nonce)))
         if self.is_ended:

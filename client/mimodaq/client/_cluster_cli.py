@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -31,12 +32,12 @@ Comment = Annotated[str, typer.Option(help="A remark that is kept with the run."
 State = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="The broker's folder (MIMODAQ_STATE/broker).")
 ]
-_HERE = "127.0.0.1"
+HERE = "127.0.0.1"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for name, function in {
+    commands: dict[str, Callable[..., None]] = {
         "broker": broker,
         "configure": configure,
         "arm": arm,
@@ -52,7 +53,9 @@ def register(app: typer.Typer) -> None:
         "status": status,
         "logs": logs,
         "runs": runs,
-    }.items():
+        "observe": observe,
+    }
+    for name, function in commands.items():
         app.command(name)(function)
     app.add_typer(_keys, name="keys")
 
@@ -97,14 +100,17 @@ def keys_revoke(
 def broker(
     bind: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all networks, ipc:///FOLDER.")
-    ] = _HERE,
+    ] = HERE,
     port: Annotated[int | None, typer.Option(min=0, help="First of two ports; 0 = any. [default: 7788]")] = None,
     state: State = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen for other hosts without keys: everybody there can command.")
     ] = False,
 ) -> None:
-    """Be the broker of a cluster, until Ctrl-C or shutdown. Runs go on without it; it may be started again at any time."""
+    """Be the broker of a cluster until Ctrl-C or shutdown.
+
+    Runs go on without it, and it may be started again at any time.
+    """
     from mimodaq.client._broker_command import broker as carry_out
 
     raise typer.Exit(carry_out(bind, port, state, insecure))
@@ -121,7 +127,7 @@ def configure(
     on_loss: Annotated[
         str, typer.Option(help="What the loss of any other host does to a run: pause or stop.")
     ] = "pause",
-    broker: Broker = _HERE,
+    broker: Broker = HERE,
     key: KeyFile = None,
     insecure: Insecure = False,
 ) -> None:
@@ -132,14 +138,14 @@ def configure(
     raise typer.Exit(commands.configure(where, setup, set_ or [], optional or [], on_loss))
 
 
-def arm(comment: Comment = "", broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def arm(comment: Comment = "", broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
     """Take a run number, make buffers and links, start the workers; the sources are held."""
     from mimodaq.client import _cluster_commands as commands
 
     raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "arm", comment=comment))
 
 
-def start(comment: Comment = "", broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def start(comment: Comment = "", broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
     """Start a run on all hosts or on none; shows what is being waited for.
 
     Ctrl-C ends the waiting, not the run.
@@ -149,14 +155,14 @@ def start(comment: Comment = "", broker: Broker = _HERE, key: KeyFile = None, in
     raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "start", comment=comment))
 
 
-def pause(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def pause(broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
     """Hold the sources; all else goes on."""
     from mimodaq.client import _cluster_commands as commands
 
     raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "pause"))
 
 
-def resume(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def resume(broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
     """Let the sources go again."""
     from mimodaq.client import _cluster_commands as commands
 
@@ -165,7 +171,7 @@ def resume(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = Fal
 
 def stop(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end; print verdict and ledger.")] = True,
-    broker: Broker = _HERE,
+    broker: Broker = HERE,
     key: KeyFile = None,
     insecure: Insecure = False,
 ) -> None:
@@ -178,21 +184,21 @@ def stop(
     raise typer.Exit(commands.end(commands.Where(broker, key, insecure), "stop", wait))
 
 
-def abort(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def abort(broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
     """End the run at once; events may be left in buffers."""
     from mimodaq.client import _cluster_commands as commands
 
     raise typer.Exit(commands.end(commands.Where(broker, key, insecure), "abort", True))
 
 
-def reset(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def reset(broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
     """Abort whatever goes on, and forget the setup: the way out of every error."""
     from mimodaq.client import _cluster_commands as commands
 
     raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "reset"))
 
 
-def shutdown(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def shutdown(broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
     """End the node daemons and the broker."""
     from mimodaq.client import _cluster_commands as commands
 
@@ -201,7 +207,7 @@ def shutdown(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = F
 
 def take(
     force: Annotated[bool, typer.Option("--force", help="Also from whoever is in charge now.")] = False,
-    broker: Broker = _HERE,
+    broker: Broker = HERE,
     key: KeyFile = None,
     insecure: Insecure = False,
 ) -> None:
@@ -211,7 +217,7 @@ def take(
     raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "take", force=force))
 
 
-def surrender(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def surrender(broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
     """Put nobody in charge, so that another operator can command."""
     from mimodaq.client import _cluster_commands as commands
 
@@ -221,21 +227,22 @@ def surrender(broker: Broker = _HERE, key: KeyFile = None, insecure: Insecure = 
 def status(
     watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C, drawn in place on a terminal.")] = False,
     json_: Json = False,
-    broker: Broker = _HERE,
+    broker: Broker = HERE,
     key: KeyFile = None,
     insecure: Insecure = False,
 ) -> None:
     """Show the state of the cluster: run, hosts, buffers with rate, fill and dead time, links, clocks."""
-    from mimodaq.client import _status_command as commands
+    from mimodaq.client._cluster_commands import Where
+    from mimodaq.client._status_command import status as carry_out
 
-    raise typer.Exit(commands.status(commands.Where(broker, key, insecure), watch, json_))
+    raise typer.Exit(carry_out(Where(broker, key, insecure), watch, json_))
 
 
 def logs(
     lines: Annotated[int, typer.Option("-n", "--lines", min=1, max=10_000, help="How many of the last lines.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     json_: Json = False,
-    broker: Broker = _HERE,
+    broker: Broker = HERE,
     key: KeyFile = None,
     insecure: Insecure = False,
 ) -> None:
@@ -249,7 +256,7 @@ def runs(
     run: Annotated[int | None, typer.Argument(min=1, help="All about one run.", metavar="[RUN]")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many of the last runs.")] = 20,
     json_: Json = False,
-    broker: Broker = _HERE,
+    broker: Broker = HERE,
     key: KeyFile = None,
     insecure: Insecure = False,
 ) -> None:
@@ -257,3 +264,19 @@ def runs(
     from mimodaq.client import _cluster_commands as commands
 
     raise typer.Exit(commands.runs(commands.Where(broker, key, insecure), run, limit, json_))
+
+
+def observe(
+    buffer: Annotated[str, typer.Argument(help="Buffer (or ring, such as RB_1~Fkt_2).", metavar="BUFFER")],
+    node: Annotated[str | None, typer.Option(metavar="HOST", help="On this host; else where the buffer lives.")] = None,
+    events: Annotated[int, typer.Option("-n", "--events", min=0, help="So many; 0 = until the run ends.")] = 0,
+    broker: Broker = HERE,
+    key: KeyFile = None,
+    insecure: Insecure = False,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object an event, with all samples.")] = False,
+) -> None:
+    """Look at events as they come, of any host. Copies at a limited rate: nothing waits for who looks on."""
+    from mimodaq.client import _cluster_commands as commands
+    from mimodaq.client._observe import observe as carry_out
+
+    raise typer.Exit(carry_out(commands.Where(broker, key, insecure), buffer, node, events, json_))

@@ -29,6 +29,10 @@ class RunRequest:
     headless: bool = False
     as_json: bool = False
     quiet: bool = False
+    broker: str = "127.0.0.1"
+    """For a setup with hosts."""
+    key: Path | None = None
+    insecure: bool = False
 
 
 def setup_path(given: Path) -> Path:
@@ -77,6 +81,8 @@ def _run(request: RunRequest) -> int:
     setup = load_setup(setup_path(request.setup), request.overrides)
     for warning in setup.warnings:
         print(f"warning: {warning}", file=sys.stderr)
+    if setup.hosts:
+        return _run_on_cluster(request, setup)
     keys = setup.keyboard and is_terminal()
     live = sys.stderr.isatty() and not request.headless
     with ExitStack() as stack:
@@ -109,6 +115,19 @@ def _run(request: RunRequest) -> int:
     else:
         tell(_summary.as_text(setup, result))
     return EXIT_GOOD if result.verdict == "good" else EXIT_NOT_GOOD
+
+
+def _run_on_cluster(request: RunRequest, setup: Setup) -> int:
+    from mimodaq.client._cluster_commands import Where
+    from mimodaq.client._cluster_run import run as carry_out
+
+    if request.output is not None:
+        raise UsageError(
+            f"{setup.path.name} is for several hosts ({', '.join(setup.hosts)}); each writes below its own directory "
+            "(mimodaq node NAME --data DIR), so --output cannot be used"
+        )
+    where = Where(request.broker, request.key, request.insecure)
+    return carry_out(where, setup.path, request.overrides, request.as_json, request.quiet)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from mimodaq.protocol.messages import (
 )
 
 REPEAT_S: Final = 2.0
+RETRY_S: Final = 0.05
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +67,8 @@ class Conversation:
 
     epoch: int = 0
     """Of the broker; 0 if it is not known yet."""
+    _greeting: int = 0
+    """Number of the question whether it is still the same broker; 0 if that is known. No command is given meanwhile."""
     _number: int = 0
     _open: dict[Hashable, Request] = field(default_factory=dict)
 
@@ -91,6 +94,13 @@ class Conversation:
         request = Request(("upload", name), "sending the setup", _part(name, raw, 0), raw=raw)
         return self._add(request)
 
+    def doubt(self) -> None:
+        """The connection was lost: behind the next one there may be another broker."""
+        if self.epoch and not self._greeting:
+            self._greeting = self._next()
+            message = Inquire(self._greeting, Topic.ME, 1)
+            self._add(Request(("info", self._greeting), Topic.ME.value, message))
+
     def drop(self, request: Request) -> None:
         """Do not wait for an answer any more."""
         self._open.pop(request.key, None)
@@ -104,18 +114,24 @@ class Conversation:
 
     # -- sending ------------------------------------------------------------------------------------------------
 
-    def outgoing(self, now: float) -> list[bytes]:
-        """What must be sent now."""
-        frames = []
-        for request in self._open.values():
-            if now >= request.due:
-                request.due = now + REPEAT_S
-                frames.append(encode(request.message))
-        return frames
+    def outgoing(self, now: float) -> list[tuple[Request, bytes]]:
+        """What must be sent now; `postpone` what could not be."""
+        due = [request for request in self._open.values() if now >= request.due and not self._must_wait(request)]
+        for request in due:
+            request.due = now + REPEAT_S
+        return [(request, encode(request.message)) for request in due]
+
+    def postpone(self, request: Request, now: float) -> None:
+        """There is no connection just now."""
+        request.due = now + RETRY_S
+
+    def _must_wait(self, request: Request) -> bool:
+        return self._greeting != 0 and isinstance(request.message, Ask)
 
     def due(self) -> float:
         """When something must be sent at the latest."""
-        return min((request.due for request in self._open.values()), default=float("inf"))
+        dues = [request.due for request in self._open.values() if not self._must_wait(request)]
+        return min(dues, default=float("inf"))
 
     # -- hearing ------------------------------------------------------------------------------------------------
 
@@ -126,6 +142,9 @@ class Conversation:
                 self._finish(("ask", answer.number), answer)
             case Info(number, is_ok, data):
                 content = json.loads(data)
+                if is_ok and number == self._greeting:
+                    self._greeting = 0
+                    self._note_epoch(content["epoch"])
                 self._finish(("info", number), content, None if is_ok else RefusedError(str(content)))
             case LogBatch(lines):
                 self._finish("logs", lines)

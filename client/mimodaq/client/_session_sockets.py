@@ -24,6 +24,7 @@ _MOST_BETWEEN_TRIES_MS: Final = 1000
 _KEEPALIVE_MS: Final = 2000
 _WATCHED: Final = (
     zmq.EVENT_CONNECTED
+    | zmq.EVENT_DISCONNECTED
     | zmq.EVENT_HANDSHAKE_SUCCEEDED
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
@@ -36,30 +37,29 @@ class Target:
 
     endpoints: Endpoints
     key: Key | None
-    fallback: Key | None = None
-    """For a broker on this host that turns out to want keys."""
 
 
-def target(address: str, key: Path | Key | None, is_insecure: bool) -> Target:
-    """What is meant by what was typed. Raises SessionError."""
+def targets(address: str, key: Path | Key | None, is_insecure: bool) -> list[Target]:
+    """What is meant by what was typed, to be tried one after the other. Raises SessionError."""
     try:
         endpoints = endpoints_of(address)
         if isinstance(key, Path):
             key = read_key(key)
-        if key is None and endpoints.is_local:
-            return Target(endpoints, None, _default())
-        if key is None and not is_insecure:
-            key = _default()
-            if key is None:
-                raise SessionError(
-                    f"{endpoints} is another host, so a key is needed: get one from whoever runs the broker "
-                    "(mimodaq keys create NAME --role operator) and name it, --key FILE"
-                )
+        found = _default() if key is None and not is_insecure else None
     except (AddressError, KeysError) as error:
         raise SessionError(str(error)) from error
     if key is not None and key.role is Role.HOST:
         raise SessionError(f"the key {key.name} is that of a host; for commands use an operator's or an observer's")
-    return Target(endpoints, key)
+    if key is not None or is_insecure:
+        return [Target(endpoints, key)]
+    if endpoints.is_local:  # may be a broker for this host only, or one for others, too
+        return [Target(endpoints, None), *([Target(endpoints, found)] if found else [])]
+    if found is None:
+        raise SessionError(
+            f"{endpoints} is another host, so a key is needed: get one from whoever runs the broker "
+            "(mimodaq keys create NAME --role operator) and name it, --key FILE"
+        )
+    return [Target(endpoints, found)]
 
 
 def _default() -> Key | None:
@@ -89,6 +89,7 @@ def connect(context: Any, endpoints: Endpoints, key: Key | None) -> Sockets:
     feed.subscribe(b"")
     for socket in (control, feed):
         socket.linger = 0
+        socket.immediate = True  # nothing is kept for whoever will be there later
         socket.maxmsgsize = MAX_BYTES
         socket.heartbeat_ivl = _KEEPALIVE_MS
         socket.heartbeat_timeout = 3 * _KEEPALIVE_MS
@@ -114,11 +115,13 @@ class Diagnosis:
     is_key_refused: bool = False
     is_mismatch: bool = False
 
-    def note(self, frames: list[bytes]) -> None:
-        """An event of the monitor."""
+    def note(self, frames: list[bytes]) -> bool:
+        """An event of the monitor; whether the connection was lost."""
         match int.from_bytes(frames[0][:2], sys.byteorder):  # zmq_socket_monitor(3); pyzmq's reader imports asyncio
             case zmq.EVENT_CONNECTED:
                 self.is_connected = True
+            case zmq.EVENT_DISCONNECTED:
+                return True
             case zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self.is_agreed = True
                 self.is_key_refused = self.is_mismatch = False
@@ -126,6 +129,7 @@ class Diagnosis:
                 self.is_key_refused = True
             case zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
                 self.is_mismatch = True
+        return False
 
     def is_hopeless(self) -> bool:
         """Whether waiting longer will not help."""

@@ -14,7 +14,7 @@ import zmq
 import zmq.asyncio
 
 from mimodaq.client._session_conversation import Conversation, Request
-from mimodaq.client._session_sockets import CONNECT_S, SILENT_S, Diagnosis, Target, connect, target
+from mimodaq.client._session_sockets import CONNECT_S, SILENT_S, Diagnosis, Target, connect, targets
 from mimodaq.client._session_values import KeyRefusedError, Me, News, RunInfo, SessionError, UnreachableError
 from mimodaq.keys import Key
 from mimodaq.protocol.codec import ProtocolError
@@ -54,24 +54,21 @@ class AsyncSession:
         timeout_s: float = CONNECT_S,
     ) -> Self:
         """As `Session.connect`."""
-        aim = target(address, key, is_insecure)
-        session = cls(aim)
-        try:
-            await session._greet(timeout_s)
-        except KeyRefusedError:
-            await session.close()
-            if aim.fallback is None:
-                raise
-            session = cls(Target(aim.endpoints, aim.fallback))
+        aims = targets(address, key, is_insecure)
+        for aim in aims:
+            session = cls(aim)
             try:
                 await session._greet(timeout_s)
+            except KeyRefusedError:
+                await session.close()
+                if aim is aims[-1]:
+                    raise
             except BaseException:
                 await session.close()
                 raise
-        except BaseException:
-            await session.close()
-            raise
-        return session
+            else:
+                return session
+        raise AssertionError("there is one at least")
 
     async def _greet(self, timeout_s: float) -> None:
         self._me = Me.of(await self._result(self._conversation.inquire(Topic.ME, 1, None), timeout_s))
@@ -199,9 +196,12 @@ class AsyncSession:
 
     async def _send(self) -> None:
         while True:
-            for frame in self._conversation.outgoing(time.monotonic()):
-                with suppress(zmq.Again):  # not connected; it is sent again
+            now = time.monotonic()
+            for request, frame in self._conversation.outgoing(now):
+                try:
                     await self._sockets.control.send(frame, zmq.NOBLOCK)
+                except zmq.Again:
+                    self._conversation.postpone(request, now)
             self._wake.clear()
             wait_s = self._conversation.due() - time.monotonic()
             with suppress(TimeoutError):
@@ -241,4 +241,6 @@ class AsyncSession:
 
     async def _monitor(self) -> None:
         while True:
-            self._diagnosis.note(await self._sockets.monitor.recv_multipart())
+            if self._diagnosis.note(await self._sockets.monitor.recv_multipart()):
+                self._conversation.doubt()
+                self._wake.set()

@@ -66,8 +66,13 @@ def run(
     headless: Annotated[bool, typer.Option("--headless", help="Plain lines instead of the live table.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No rates, only what is written to the log.")] = False,
     json_: Json = False,
+    broker: _cluster_cli.Broker = _cluster_cli.HERE,
+    key: _cluster_cli.KeyFile = None,
+    insecure: _cluster_cli.Insecure = False,
 ) -> None:
     """Take data: start every function of the setup, show rates, stop cleanly, write the record.
+
+    A setup with hosts is carried out by the node daemons of these hosts: --broker says where their broker is.
 
     Keys: P pause, R resume, S or E stop. Ctrl-C stops and saves; a second Ctrl-C aborts.
 
@@ -81,7 +86,7 @@ def run(
         overrides.append(f"runevents={events}")
     if duration is not None:
         overrides.append(f"runtime={duration}")
-    raise typer.Exit(carry_out(RunRequest(setup, overrides, output, headless, json_, quiet)))
+    raise typer.Exit(carry_out(RunRequest(setup, overrides, output, headless, json_, quiet, broker, key, insecure)))
 
 
 @app.command()

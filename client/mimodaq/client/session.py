@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 import zmq
 
 from mimodaq.client._session_conversation import Conversation, Request
-from mimodaq.client._session_sockets import CONNECT_S, SILENT_S, Diagnosis, Target, connect, target
+from mimodaq.client._session_sockets import CONNECT_S, SILENT_S, Diagnosis, Target, connect, targets
 from mimodaq.client._session_values import (
     AccountInfo,
     CountInfo,
@@ -71,6 +71,8 @@ class Session:
     def __init__(self, aim: Target) -> None:
         """Begin to connect; see `connect`."""
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.key = aim.key
+        """Who this client is; None on a connection without keys."""
         self._sockets = connect(self._context, aim.endpoints, aim.key)
         self._diagnosis = Diagnosis(aim.endpoints, aim.key)
         self._conversation = Conversation()
@@ -96,28 +98,30 @@ class Session:
         Without a key the only one in the key folder is taken where one is needed; `is_insecure` allows another host
         without keys. Raises SessionError, one of its kinds telling apart what is wrong.
         """
-        aim = target(address, key, is_insecure)
-        session = cls(aim)
-        try:
-            session._greet(timeout_s)
-        except KeyRefusedError:
-            session.close()
-            if aim.fallback is None:
-                raise
-            session = cls(Target(aim.endpoints, aim.fallback))
+        aims = targets(address, key, is_insecure)
+        for aim in aims:
+            session = cls(aim)
             try:
                 session._greet(timeout_s)
+            except KeyRefusedError:
+                session.close()
+                if aim is aims[-1]:
+                    raise
             except BaseException:
                 session.close()
                 raise
-        except BaseException:
-            session.close()
-            raise
-        return session
+            else:
+                return session
+        raise AssertionError("there is one at least")
 
     def _greet(self, timeout_s: float) -> None:
         self._me = Me.of(self._result(self._conversation.inquire(Topic.ME, 1, None), timeout_s))
         self._conversation.epoch = self._me.epoch
+
+    def renew_me(self) -> Me:
+        """Ask again who the broker takes this client for: another one may have taken over, with other rules."""
+        self._greet(CONNECT_S)
+        return self.me
 
     def close(self) -> None:
         """End the session; what the broker was told goes on."""
@@ -283,16 +287,18 @@ class Session:
     def _turn(self, timeout_s: float) -> None:
         """Send what is due, and take what comes, waiting at most so long for the first of it."""
         control, feed, monitor = self._sockets.control, self._sockets.feed, self._sockets.monitor
+        while monitor.poll(0):
+            if self._diagnosis.note(monitor.recv_multipart()):
+                self._conversation.doubt()
         now = time.monotonic()
-        for frame in self._conversation.outgoing(now):
+        for request, frame in self._conversation.outgoing(now):
             try:
                 control.send(frame, zmq.NOBLOCK)
             except zmq.Again:
-                break  # not connected; it is sent again
+                self._conversation.postpone(request, now)
         wait_s = min(timeout_s, max(0.0, self._conversation.due() - now))
         ready = zmq.select([control, feed, monitor], [], [], wait_s)[0]
-        if monitor in ready:
-            self._diagnosis.note(monitor.recv_multipart())
+
         if control in ready:
             self._heard = time.monotonic()
             try:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 import numpy as np
 
-from mimodaq.client.bench._children import RESULT_S, Child
+from mimodaq.client.bench._children import Child
 from mimodaq.client.bench._results import BenchError
 from mimodaq.client.bench._rings import GROUP, ring_of
 from mimodaq.link import LinkOrder

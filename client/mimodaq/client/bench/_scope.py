@@ -1,0 +1,201 @@
+"""The PicoScope readout against the same calls of the driver without rings, on a scope that does not exist.
+
+The stand-in library of the tests takes the time a scope takes: captures of their length, and for each transfer
+0.38 ms and 0.13 ms a channel (what picoDAQ found for single blocks) plus the bytes at 200 MB/s (USB 3). So the ratio
+says what the readout adds to a scope; with a scope it depends on the model and has to be measured.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from mimodaq.client.bench._alternate import Effort, Measure, alternate, say
+from mimodaq.client.bench._children import Child
+from mimodaq.client.bench._peers import Peers, checkout
+from mimodaq.client.bench._results import Goal, Missing, Row
+from mimodaq.client.bench._rings import GROUP, ring_of
+from mimodaq.functions import FunctionIO
+
+FAMILY: Final = "ps3000a"
+SIZES: Final = (4000, 250)
+"""Samples of each of two channels."""
+CAPTURES: Final = (1, 10, 100, 1000)
+"""Captures of a batch."""
+SHORTEST_S: Final = 0.05
+_SLOTS: Final = {4000: 4096, 250: 16384}
+_SCRIPT: Final = {"paced": 1.0, "rearm_ns": 1e3, "setup_ns": 640e3, "transfer_ns_per_byte": 5.0, "flat": 1.0}
+_INTERVAL_NS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One kind of readout."""
+
+    samples: int
+    captures: int
+    seconds: float
+
+
+def rows(effort: Effort, _peers: Peers) -> Iterator[Row]:
+    """All rows about scopes."""
+    for samples in SIZES:
+        for captures in CAPTURES if effort.seconds else CAPTURES[:2]:
+            yield from _pair(effort, Work(samples, captures, max(effort.seconds, SHORTEST_S)))
+
+
+def _pair(effort: Effort, work: Work) -> Iterator[Row]:
+    say(f"scope: 2 x {work.samples} samples, {work.captures} captures a batch")
+    live: dict[str, list[float]] = {"readout": [], "bare calls": []}
+    subjects: dict[str, Measure] = {
+        "readout": _noting(partial(readout_rate, work), live["readout"]),
+        "bare calls": _noting(partial(bare_rate, work), live["bare calls"]),
+    }
+    found = alternate(subjects, effort.repeats, "captures/s")
+    name = f"scope.2x{work.samples}.n{work.captures}"
+    text = f"stand-in scope, 2 channels x {work.samples} samples, {work.captures} captures a batch"
+    goal = Goal(ratio_min=0.95)
+    yield Row(name, text, "ev/s", found["readout"], found["bare calls"], goal)
+    shares = {
+        key: type(series)(key, tuple(live[key][-len(series.values) :]), series.missing, series.failed)
+        for key, series in found.items()
+    }
+    yield Row(f"{name}.live", f"{text}: live time", "%", shares["readout"], shares["bare calls"], goal)
+
+
+def _noting(measure: Callable[[], tuple[float, float]], live: list[float]) -> Measure:
+    """The rate alone; the live time goes into a list."""
+
+    def rate() -> float:
+        value, share = measure()
+        live.append(share)
+        return value
+
+    return rate
+
+
+def readout_rate(work: Work) -> tuple[float, float]:
+    """Captures per second and live time in % of the readout, through a ring to a reader process."""
+    from mimodaq.picoscope import FAMILIES
+    from mimodaq.picoscope._fields import match_fields
+    from mimodaq.picoscope._sdk6000 import open_driver
+    from mimodaq.picoscope._settings import read_settings
+    from mimodaq.picoscope._source import Session
+
+    library = _prepared()
+    dtype = np.dtype([("chA", "<i2", (work.samples,)), ("chB", "<i2", (work.samples,))])
+    settings = read_settings(
+        {
+            "family": FAMILY,
+            "sample_interval": f"{_INTERVAL_NS} ns",
+            "batch": {"captures": work.captures, "max_latency": "10 s"},
+            "channels": {"A": {"range": "500 mV"}, "B": {"range": "500 mV"}},
+            "trigger": {"source": "A", "level": "-30 mV", "edge": "falling"},
+        }
+    )
+    fields, _ = match_fields(settings, dtype)
+    assert fields is not None
+    with (
+        ring_of(dtype, _SLOTS[work.samples]) as ring,
+        Child("reader", segment=ring.segment, group=GROUP, batch=256) as reader,
+    ):
+        writer = ring.writer()
+        end = time.monotonic() + work.seconds
+        io = FunctionIO(
+            "scope", 0, 1, {}, Path(), Path(), {}, logging.getLogger("bench.scope"), writers=[writer],
+            is_stopping=lambda: time.monotonic() >= end,
+        )  # fmt: skip
+        begin = time.monotonic()
+        Session(io, settings, fields, open_driver(FAMILIES[FAMILY], str(library))).run()
+        took = time.monotonic() - begin
+        writer.close()
+        reader.result()
+    return io.figures["events"] / took, 100 * io.figures["live_time_fraction"]
+
+
+def bare_rate(work: Work) -> tuple[float, float]:
+    """The same calls of the driver in a loop, always into the same memory; nobody gets the data."""
+    import ctypes
+
+    from mimodaq.picoscope import FAMILIES
+    from mimodaq.picoscope._sdk6000 import open_driver
+
+    library = _prepared()
+    driver = open_driver(FAMILIES[FAMILY], str(library))
+    n, samples = work.captures, work.samples
+    driver.open(None, 8)
+    try:
+        for index in range(4):
+            if index < 2:
+                driver.set_channel(index, 5, 1, 0.0, 0)
+            else:
+                driver.switch_off(index)
+        driver.segment(max(n, 2))
+        driver.set_captures(n)
+        driver.set_trigger(0, -1951, 3, 0, 0)
+        memory = np.zeros((n, 2, samples), np.int16)
+        for index in range(2):
+            driver.register(index, memory[0, index].ctypes.data, memory.strides[0], n, samples)
+        handle, ready, got = 1, ctypes.c_int16(), ctypes.c_uint32()
+        at_ready, at_got = ctypes.byref(ready), ctypes.byref(got)
+        masks = np.zeros(n, np.int16)
+        overflow = masks.ctypes.data
+        run, is_ready, fetch = driver.lib.ps3000aRunBlock, driver.lib.ps3000aIsReady, driver.lib.ps3000aGetValuesBulk
+        captures, live, now = 0, 0.0, time.monotonic()
+        begin, end = now, now + work.seconds
+        while now < end:
+            status = run(handle, 0, samples, 2, 1, None, 0, None, None)
+            armed = time.monotonic()
+            while not ready.value and not status:
+                status = is_ready(handle, at_ready)
+            live += time.monotonic() - armed
+            ready.value, got.value = 0, samples
+            status = status or fetch(handle, at_got, 0, n - 1, 1, 0, overflow)
+            assert not status, f"the stand-in answered {status}"
+            captures += n
+            now = time.monotonic()
+    finally:
+        driver.close()
+    return captures / (now - begin), 100 * live / (now - begin)
+
+
+def _prepared() -> Path:
+    """The stand-in library, with the script of these measurements."""
+    import ctypes
+
+    library = _library()
+    control = ctypes.CDLL(str(library))
+    control.fake_reset()
+    for name, value in _SCRIPT.items():
+        control.fake_set(name.encode(), ctypes.c_double(value))
+    return library
+
+
+@cache
+def _library() -> Path:
+    """Build the stand-in library from the sources of this program."""
+    source = checkout() / "tests" / "picoscope" / "standin" / "build.py"
+    if not source.is_file():
+        raise Missing("the stand-in library comes with the sources: run this in a checkout")
+    if not (shutil.which("gcc") or shutil.which("cc")):
+        raise Missing("no C compiler for the stand-in library: install gcc")
+    spec = importlib.util.spec_from_file_location("mimodaq_standin_build", source)
+    assert spec is not None
+    assert spec.loader is not None
+    build: Any = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = build
+    spec.loader.exec_module(build)
+    folder = Path(tempfile.gettempdir()) / f"mimodaq-standin-{Path.home().name}"
+    library: Path = build.build(FAMILY, folder)
+    return library
