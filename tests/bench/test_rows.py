@@ -32,6 +32,12 @@ ROWS = {
         "run.lifetime.built-in",
         "run.idle.cpu",
     ],
+    "scope": [
+        f"scope.2x{samples}.n{captures}{what}"
+        for samples in (4000, 250)
+        for captures in (1, 10)
+        for what in ("", ".live")
+    ],
 }
 
 

@@ -271,10 +271,22 @@ def test_a_source_whose_process_is_gone_without_a_word(project):
 
 def test_e_with_60_ms_filter_and_filled_slots(project):
     """Ancestor: filter is cut off (132 rows of 224 events), then shutdown hangs for ever."""
-    project.functions("def thorough(event):\n    time.sleep(0.03)\n    return True\n")
-    project.setup("slow_numbers > RB_1 {pause: 0.0}", "thorough < RB_1 > RB_2", "save < RB_2", slots=24)
+    project.functions(
+        """\
+        def thorough(event):
+            time.sleep(0.03)
+            return True
+
+        def filling():
+            for number, event in enumerate(numbers()):
+                if number == 24:
+                    tell("filled")  # the slots that there are have been taken
+                yield event
+        """
+    )
+    project.setup("filling > RB_1", "thorough < RB_1 > RB_2", "save < RB_2", slots=24)
     with project.started(terminal=True) as run:
-        project.file("flowing")
+        project.file("filled")
         run.press("e")
         result = run.result()
     n = result["buffers"]["RB_1"]["events"]

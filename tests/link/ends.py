@@ -13,18 +13,26 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import zmq
 
-from mimodaq.link import LinkOrder
+from mimodaq.link import LinkOrder, WindowOrder
 from mimodaq.ring import Ring, RingEnding
 from ring.harness import PATIENCE_S, fill, keys
 
 GROUP = "g"
+LOCAL = "tcp://127.0.0.1:*"
+
+
+def new_keys() -> tuple[str, str]:
+    """A pair of CURVE keys, public and secret."""
+    public, secret = zmq.curve_keypair()
+    return public.decode(), secret.decode()
 
 
 class End:
-    """One end of a link as a real process, perhaps on another host; started again by `start`."""
+    """One end of a link, or a window, as a real process, perhaps on another host; started again by `start`."""
 
-    def __init__(self, role: str, order: LinkOrder, prefix: Sequence[str] = ()) -> None:
+    def __init__(self, role: str, order: LinkOrder | WindowOrder | Path, prefix: Sequence[str] = ()) -> None:
         self.role = role
         self.order = order
         self.prefix = prefix
@@ -33,16 +41,17 @@ class End:
         self._rest = b""
 
     def start(self) -> Self:
-        """Start the process; its order goes through stdin."""
+        """Start the process; its order goes through stdin, or is in a file."""
         paths = [str(Path(__file__).parents[2] / part) for part in ("node", "broker", "client", "config")]
+        where, text = (str(self.order), "") if isinstance(self.order, Path) else ("-", self.order.encode())
         self.process = subprocess.Popen(
-            [*self.prefix, sys.executable, "-m", f"mimodaq.link.{self.role}", "-"],
+            [*self.prefix, sys.executable, "-m", f"mimodaq.link.{self.role}", where],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
         assert self.process.stdin is not None
-        self.process.stdin.write(self.order.encode().encode())
+        self.process.stdin.write(text.encode())
         self.process.stdin.close()
         self._rest = b""
         return self
@@ -72,6 +81,10 @@ class End:
             assert ready, f"{self.role} has not said {kind} {content}: {self.reports[-5:]}"
             assert self.read(), f"{self.role} has ended without {kind} {content}: {self.reports[-5:]}"
 
+    def last(self, kind: str) -> dict[str, Any]:
+        """The last report of that kind."""
+        return next(report for report in reversed(self.reports) if report["kind"] == kind)
+
     def kill(self) -> None:
         """SIGKILL, and wait."""
         assert self.process is not None
@@ -94,9 +107,13 @@ class End:
 
     def terminate(self) -> int:
         """SIGTERM, and wait for the clean leave."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
+        self.send(signal.SIGTERM)
         return self.end()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
 
     def _close(self) -> None:
         assert self.process is not None
@@ -106,6 +123,25 @@ class End:
     @property
     def is_running(self) -> bool:
         return self.process is not None and self.process.returncode is None and self.process.poll() is None
+
+
+class Pair:
+    """A source, its mirror, and the two ends between them."""
+
+    def __init__(self, source: Ring, mirror: Ring, link: str = "link", **options: object) -> None:
+        self.source, self.mirror, self.link = source, mirror, link
+        keys = options.pop("keys", None)
+        server, client = ({}, {}) if keys is None else keys
+        self.receiver = End("receiver", LinkOrder(link, mirror.segment, LOCAL, **options, **server))
+        self.receiver.start()
+        endpoint = self.receiver.expect("ready")["endpoint"]
+        self.receiver.order = LinkOrder(link, mirror.segment, endpoint, **options, **server)
+        self.sender = End("sender", LinkOrder(link, source.segment, endpoint, group=GROUP, **options, **client))
+        self.sender.start()
+
+    @property
+    def ends(self) -> tuple[End, End]:
+        return self.sender, self.receiver
 
 
 def produce(ring: Ring, total: int) -> None:

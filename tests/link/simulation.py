@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mimodaq.protocol import link, link_receiver, link_sender
-from mimodaq.protocol.link import Batch, Finish, Gap, Identity, Message, Outcome, Settings
+from mimodaq.protocol.link import Batch, Cut, Finish, Gap, GiveUp, Identity, Message, Outcome, Settings
 from mimodaq.protocol.link_messages import Ack, Bye, Hello, Open, Ping, Refused, Unknown, Welcome
 
 EVENT_BYTES = 1000
@@ -48,6 +48,8 @@ class SourceModel:
     pending: list[int] = field(default_factory=list)
     places: dict[str, PlaceModel] = field(default_factory=dict)
     is_complete: bool = False
+    dropped: list[int] | None = None
+    """What is thrown away because its link was given up; None = it was not."""
 
     def room(self) -> int:
         return self.slots - len(self.pending) - sum(len(p.held) for p in self.places.values())
@@ -63,6 +65,13 @@ class SourceModel:
 
     def resign(self, name: str) -> None:
         self.pending = sorted(self.pending + self.places.pop(name).held)
+
+    def retire(self, name: str) -> None:
+        place = self.places[name]
+        self.pending = sorted(self.pending + place.held)
+        del place.handed[place.released :]
+        place.is_finished = True
+        self.dropped = self.dropped or []
 
 
 @dataclass
@@ -157,6 +166,8 @@ class Process:
         self.is_alive = self.is_finished = False
         self.outcome: Outcome | None = None
         self.alarm = 0
+        self.is_cut = False
+        self.cuts: list[Cut] = []
 
     def risk(self) -> None:
         """A place where the process may die."""
@@ -174,6 +185,15 @@ class Process:
             self.world.at(self.world.chaos.uniform(0.0, 1.5), lambda: self.guarded(self.start))
 
     def start(self) -> None:
+        raise NotImplementedError
+
+    def cut(self) -> None:
+        """The link is given up: a process that lives is told at once, one that is dead when it is started again."""
+        self.is_cut = True
+        if self.is_alive and not self.is_finished:
+            self.guarded(self.hear_of_cut)
+
+    def hear_of_cut(self) -> None:
         raise NotImplementedError
 
     def look(self) -> None:
@@ -207,12 +227,15 @@ class SenderModel(Process):
         self.is_alive = True
         place = self.place()
         if self.cluster.source.places[self.name].is_finished:
-            self.is_finished, self.outcome = True, Outcome.DONE
+            self.is_finished, self.outcome = True, Outcome.CUT if self.is_cut else Outcome.DONE
             return
         self.resigned.pop(place.stream, None)  # killed between the record and the deed
         self.session = link_sender.Sender(identity(self.name), self.settings, place, self.world.fresh)
-        self.do(link_sender.Begin())
+        self.do(GiveUp() if self.is_cut else link_sender.Begin())
         self.look()
+
+    def hear_of_cut(self) -> None:
+        self.do(GiveUp())
 
     def place(self) -> link_sender.Place:
         source = self.cluster.source
@@ -276,6 +299,12 @@ class SenderModel(Process):
                 self.doubled.append(effect)
             case Gap():
                 self.gaps.append(effect)
+            case Cut():
+                self.cuts.append(effect)
+            case Finish(Outcome.CUT, _):
+                source.retire(self.name)
+                self.risk()
+                self.is_finished, self.outcome = True, Outcome.CUT
             case Finish(outcome, _):
                 if self.name in source.places:  # else it has resigned
                     source.places[self.name].is_finished = outcome is Outcome.DONE
@@ -305,12 +334,20 @@ class ReceiverModel(Process):
         self.session = link_receiver.Receiver(
             identity(self.name), self.settings, kept, self.world.fresh, self.world.now
         )
+        if self.is_cut:
+            self.do(GiveUp(), ())
+        self.look()
+
+    def hear_of_cut(self) -> None:
+        self.do(GiveUp(), ())
         self.look()
 
     def look(self) -> None:
         while self.backlog and self.mirror.room():
             self.store()
         self.do(link_receiver.Room(self.mirror.room()), ())
+        if self.world.chaos.random() < 0.5:  # or more messages wait
+            self.do(link.Tick(), ())
         if not self.is_finished:
             self.set_alarm(self.session.deadline(self.world.now))
 
@@ -360,6 +397,8 @@ class ReceiverModel(Process):
                 m.is_ended = True
             case Gap():
                 self.gaps.append(effect)
+            case Cut():
+                self.cuts.append(effect)
             case Finish(outcome, _):
                 self.is_finished, self.outcome = True, outcome
 
@@ -442,6 +481,9 @@ class Cluster:
         while self.made < self.total and self.source.room() > 0 and self.world.chaos.random() < 0.7:
             self.source.pending.append(self.made)
             self.made += 1
+        if self.source.dropped is not None:
+            self.source.dropped += self.source.pending
+            self.source.pending.clear()
         self.source.is_complete = self.made == self.total
         if not self.source.is_complete:
             self.world.at(self.world.chaos.expovariate(self.rate), self.produce)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from mimodaq.protocol import link
 from mimodaq.protocol.link import HEADER_LIMIT, Batch, MessageError
-from mimodaq.protocol.link_messages import MAGIC, VERSION, Ack, Bye, Hello, Open, Ping, Refused, Unknown, Welcome
+from mimodaq.protocol.link_messages import Ack, Bye, Hello, Open, Ping, Refused, Unknown, Welcome
 
+MAGIC, VERSION = "mimodaq.link", 1
 NUMBER = st.integers(0, 2**63 - 1)
 MESSAGES = st.one_of(
     st.builds(Hello, st.text(max_size=90), st.text(max_size=90), NUMBER, st.text(max_size=90), NUMBER, NUMBER),

@@ -3,65 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import zmq
 
-from link.ends import GROUP, End, check_in_order, check_ledger, collect, produce, produce_until_told
+from link.ends import GROUP, End, Pair, check_in_order, check_ledger, collect, produce, produce_until_told
 from mimodaq.link import LinkError, LinkOrder
 from mimodaq.protocol.link import Settings
 from mimodaq.ring import Ring
 from ring.harness import SMALL, WAVE, Child
-
-LOCAL = "tcp://127.0.0.1:*"
-
-
-class Pair:
-    """A source, its mirror, and the two ends between them."""
-
-    def __init__(self, source: Ring, mirror: Ring, link: str = "link", **options: object) -> None:
-        self.source, self.mirror, self.link = source, mirror, link
-        keys = options.pop("keys", None)
-        server, client = ({}, {}) if keys is None else keys  # type: ignore[misc]
-        self.receiver = End("receiver", LinkOrder(link, mirror.segment, LOCAL, **options, **server))  # type: ignore[arg-type]
-        self.receiver.start()
-        endpoint = self.receiver.expect("ready")["endpoint"]
-        self.receiver.order = LinkOrder(link, mirror.segment, endpoint, **options, **server)  # type: ignore[arg-type]
-        self.sender = End("sender", LinkOrder(link, source.segment, endpoint, group=GROUP, **options, **client))  # type: ignore[arg-type]
-        self.sender.start()
-
-    @property
-    def ends(self) -> tuple[End, End]:
-        return self.sender, self.receiver
-
-
-@pytest.fixture
-def new_pair(new_ring: Callable[..., Ring]) -> Iterator[Callable[..., Pair]]:
-    """Make links between two new rings; processes that are left are killed."""
-    pairs = []
-
-    def make(dtype: np.dtype[np.void] = SMALL, slots: int = 500, source: Ring | None = None, **options: object) -> Pair:
-        source = source or new_ring(slots=slots, dtype=dtype, groups=[GROUP], expected_writers=1)
-        mirror = new_ring(slots=slots, dtype=dtype, groups=[GROUP], expected_writers=1)
-        pairs.append(Pair(source, mirror, **options))  # type: ignore[arg-type]
-        return pairs[-1]
-
-    yield make
-    for pair in pairs:
-        for end in pair.ends:
-            if end.is_running:
-                end.kill()
-
-
-@pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    """A pipe for what a child has found."""
-    ends = os.pipe()
-    yield ends
-    for end in ends:
-        os.close(end)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +51,7 @@ def test_curve_keys_protect_a_link(new_pair: Callable[..., Pair], pipe: tuple[in
         [key.decode() for key in zmq.curve_keypair()],
     )
     keys = (
-        {"public_key": server, "secret_key": server_secret},
+        {"public_key": server, "secret_key": server_secret, "client_key": client},
         {"public_key": client, "secret_key": client_secret, "server_key": server},
     )
     pair = new_pair(keys=keys)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -132,6 +133,31 @@ def test_a_mirror_that_was_lost_takes_only_what_it_held(each_schedule: Callable[
         sender = cluster.senders["link0"]
         if before and new.events:
             assert_gap_is_exact(sender, before, new.events)
+
+    each_schedule(check)
+
+
+def test_a_link_that_is_given_up_ends_with_an_exact_record(each_schedule: Callable[..., None]) -> None:
+    def check(seed: int) -> None:
+        cluster = Cluster(seed)
+        sender, receiver = cluster.senders["link0"], cluster.receivers["link0"]
+        dice = random.Random(seed)
+        for end in (sender, receiver):
+            cluster.world.at(dice.uniform(0.0, 3.0), end.cut)
+        cluster.run()
+        mirror, place = cluster.mirrors["link0"], cluster.source.places["link0"]
+        assert mirror.is_ended
+        assert mirror.events == list(range(mirror.position)), "lost, doubled or out of order"
+        assert place.released <= mirror.position
+        if receiver.outcome is Outcome.CUT:
+            assert receiver.cuts[-1].position == mirror.position
+        if sender.cuts:
+            cut = sender.cuts[-1]
+            assert cut.position <= place.released <= mirror.position <= cut.sent
+        if sender.outcome is Outcome.CUT and sender.cuts:
+            assert place.released == sender.cuts[-1].position
+        if sender.outcome is Outcome.DONE:
+            assert place.released == mirror.position == cluster.total
 
     each_schedule(check)
 

@@ -23,7 +23,10 @@ from nodes.chain import (
 )
 from nodes.real import kill, process, wait_for
 
-KILLS = int(os.environ.get("MIMODAQ_KILLS", "8"))
+KILLS = pytest.mark.parametrize("kills", [8, pytest.param(200, marks=pytest.mark.soak)])
+CUTS = pytest.mark.parametrize(
+    ("cuts", "longest_s"), [(20, 3.0), pytest.param(200, 30.0, marks=pytest.mark.soak, id="200")]
+)
 LINKS = {
     "RB_1~Fkt_2:daq1>ana1": (DAQ, ANA1),
     "RB_1~Fkt_2:daq1>ana2": (DAQ, ANA2),
@@ -81,8 +84,9 @@ def story(new_cluster):
     return Story(new_cluster)
 
 
-def test_killed_senders_and_receivers_of_links_lose_and_double_nothing(story):
-    for number in range(KILLS):
+@KILLS
+def test_killed_senders_and_receivers_of_links_lose_and_double_nothing(story, kills):
+    for number in range(kills):
         link, ends = story.dice.choice(sorted(LINKS.items()))
         story.kill(ends[number % 2], f"{link}[0]")
         story.go_on(200)
@@ -92,8 +96,9 @@ def test_killed_senders_and_receivers_of_links_lose_and_double_nothing(story):
     check_complete(story.cluster, story.run, made(story.cluster, story.run))
 
 
-def test_killed_node_daemons_come_back_to_their_run(story):
-    for number in range(KILLS):
+@KILLS
+def test_killed_node_daemons_come_back_to_their_run(story, kills):
+    for number in range(kills):
         name = HOSTS[number % len(HOSTS)]
         node, life = story.cluster.nodes[name], story.life(name)
         node.kill()
@@ -106,8 +111,9 @@ def test_killed_node_daemons_come_back_to_their_run(story):
     check_complete(story.cluster, story.run, made(story.cluster, story.run))
 
 
-def test_killed_workers_lose_nothing(story):
-    for number in range(KILLS):
+@KILLS
+def test_killed_workers_lose_nothing(story, kills):
+    for number in range(kills):
         story.kill((ANA1, ANA2)[number % 2], f"Fkt_2[{story.dice.randrange(2)}]")
         story.go_on(200)
     row = story.finish()
@@ -120,8 +126,9 @@ def test_killed_workers_lose_nothing(story):
     assert again <= counted
 
 
-def test_a_run_does_not_need_its_broker(story):
-    for _ in range(KILLS):
+@KILLS
+def test_a_run_does_not_need_its_broker(story, kills):
+    for _ in range(kills):
         story.cluster.broker.kill()
         story.cluster.broker.start()
         story.session = story.cluster.session()
@@ -144,12 +151,12 @@ def test_a_stopped_worker_holds_up_nobody_for_ever(story):
     check_complete(story.cluster, story.run, made(story.cluster, story.run))
 
 
-def test_cut_cables_lose_and_double_nothing(story):
-    for number in range(20):
+@CUTS
+def test_cut_cables_lose_and_double_nothing(story, cuts, longest_s):
+    for number in range(cuts):
         host = story.cluster.place[HOSTS[number % len(HOSTS)]]
         host.cut()
-        wait_s = 0.1 if number % 4 else 3.0
-        hold(wait_s)
+        hold(0.1 if number % 4 else story.dice.choice((1.0, longest_s)))
         host.restore()
         story.go_on(100)
     row = story.finish()

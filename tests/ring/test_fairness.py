@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mimodaq.ring import Ring, segment_name
+from mimodaq.ring import _layout as lay
 
 EVENTS = 4000
 EVENT = np.dtype([("number", "<i8", (1,))])
@@ -53,4 +54,37 @@ def test_events_a_slow_member_has_not_begun_with_go_to_its_idle_sister(ring):
         got.append(last)
     thread.join()
     assert sorted(set(seen + got)) == list(range(EVENTS))
+    ring.verify()
+
+
+def test_a_member_that_turns_slow_leaves_everything_that_comes_later_to_its_sister(ring):
+    with ring.writer() as writer:
+        slow = ring.reader("filter", "slow")
+        written, seen = 0, []
+        while not slow._words[slow._row + lay.SOON]:  # others rely on it to be back within a millisecond
+            writer.put({"number": written})
+            writer.flush()
+            written += 1
+            seen.append(number(slow.get()))
+        given: queue.Queue[int | None] = queue.Queue()
+
+        def work_off():
+            with ring.reader("filter", "sister") as sister:
+                while (event := sister.get()) is not None:
+                    given.put(number(event))
+            given.put(None)
+
+        thread = threading.Thread(target=work_off)
+        thread.start()
+        got = []
+        for _ in range(20):  # while the slow one has its last event in hand
+            for _ in range(3):
+                writer.put({"number": written})
+                written += 1
+            got += [given.get(timeout=60) for _ in range(3)]
+        slow.release()
+        slow.close()
+    assert given.get(timeout=60) is None
+    thread.join()
+    assert seen + got == list(range(written))
     ring.verify()

@@ -39,6 +39,70 @@ def release_quietly(reader: Reader) -> None:
     reader._core.words[reader._done] += 1
 
 
+def woken_by_a_publish(ring: Ring) -> int:
+    """How many system calls would wake somebody if an event became visible now."""
+    core = ring._core
+
+    def publish() -> int:
+        core.wake_readers()
+        return len(core._to_wake)
+
+    return locked(core, publish)
+
+
+def let_come_back_soon(writer: Writer, reader: Reader) -> None:
+    """Let a reader work so fast that it takes several events at a time from now on."""
+    while not reader._words[reader._row + lay.SOON]:
+        writer.put(event_of(SMALL, 1, 0))
+        writer.flush()
+        assert reader.get(NOW) is not None
+
+
+def test_the_work_is_left_to_a_member_that_is_back_soon(ring: Ring) -> None:
+    writer, at_work, idle = ring.writer(), ring.reader("g"), ring.reader("g")
+    assert fall_asleep(idle).is_nap is False
+    assert woken_by_a_publish(ring) == 1  # nobody is at work, and she would not look
+    let_come_back_soon(writer, at_work)
+    assert woken_by_a_publish(ring) == 1  # she sleeps since before and would not look
+    assert fall_asleep(idle).is_nap
+    assert woken_by_a_publish(ring) == 0
+    locked(ring._core, idle._call_peers)  # two looks later
+    assert woken_by_a_publish(ring) == 1
+
+
+def test_nobody_is_left_the_work_who_waits_or_takes_single_events(ring: Ring) -> None:
+    writer, other, idle = ring.writer(), ring.reader("g"), ring.reader("g")
+    let_come_back_soon(writer, other)
+    assert fall_asleep(idle).is_nap
+    fall_asleep(other)
+    assert woken_by_a_publish(ring) == 1
+    writer.put(event_of(SMALL, 1, 1))
+    writer.flush()
+    other._want = 1
+    assert locked(other._core, lambda: other._attempt(1)) is True
+    assert woken_by_a_publish(ring) == 1
+
+
+def test_a_reader_looks_three_times_for_what_is_not_told(ring: Ring) -> None:
+    writer, reader = ring.writer(), ring.reader("g")
+    writer.claim(4)
+    looks = []
+    for _ in range(4):
+        looks.append(fall_asleep(reader).is_nap)
+        reader._looks += 1  # as the loop around it does
+    assert looks == [True, True, True, False]
+
+
+def test_a_slow_writer_claims_single_slots_and_so_lets_a_reader_sleep(ring: Ring) -> None:
+    writer, reader = ring.writer(), ring.reader("g")
+    for number in range(3):
+        writer._since -= 1.0  # as if a second had passed
+        writer.put(event_of(SMALL, 1, number))
+        assert reader.get(NOW) is not None
+        assert fall_asleep(reader).is_nap is False
+    assert writer._words[writer._row + lay.RUN_END] == writer._words[writer._row + lay.COMMITTED]
+
+
 @pytest.mark.parametrize("harvester", ["status", "another group", "an observer", "available", "end of the writer"])
 @pytest.mark.parametrize("sleeper", ["reader", "observer"])
 def test_an_event_found_by_somebody_wakes_the_others(

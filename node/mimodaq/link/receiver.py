@@ -103,7 +103,7 @@ class LinkReceiver:
         return self._finish
 
     def _look_for_room(self) -> None:
-        if self._writer is not None:
+        if self._writer is not None and self._session.asks_for_room:
             self._do(protocol.Room(self._writer.room()))
 
     def _receive(self) -> None:

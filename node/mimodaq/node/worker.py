@@ -262,7 +262,10 @@ class Worker:
         place = f" at {Path(users[-1].filename).name}:{users[-1].lineno}" if users else ""
         event = next((f" (event {reader.counter})" for reader in self._readers if reader.has_event), "")
         whole = traceback.extract_tb(error.__traceback__)
-        shown = whole[whole.index(frames[0]) :] if frames else whole
+        if frames:
+            shown = whole[whole.index(frames[0]) :]
+        else:  # what the user has to repair is in the message, not in our code
+            shown = [] if getattr(error, "is_hopeless", False) else whole
         self._reports.send(
             "failure",
             summary=f"{type(error).__name__}: {error}{place}{event}",

@@ -330,4 +330,5 @@ class FakeScope:
         """Where the trigger was between two samples."""
         self._called("GetValuesTriggerTimeOffsetBulk64")
         numbers = np.arange(self._first + first, self._first + first + count)
-        return None if self._segments == 1 else (100 + numbers % 7) * 1e-3
+        offsets: Offsets = np.asarray((100 + numbers % 7) * 1e-3, np.float64)
+        return None if self._segments == 1 else offsets

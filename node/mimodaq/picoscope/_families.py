@@ -52,10 +52,8 @@ class Family:
     opens_with_resolution: bool = False
     has_oversample: bool = False
     """Whether RunBlock and GetTimebase2 have the old oversample argument."""
-    has_wide_generator: bool = False
-    """Whether the signal generator's wave is 32 bit wide and its frequencies are doubles."""
-    has_wide_auto: bool = False
-    """Whether the automatic trigger is given in µs by a call of its own."""
+    generator: str = "SetSigGenBuiltIn"
+    """The call that starts the signal generator."""
 
     @property
     def package(self) -> str:
@@ -85,7 +83,6 @@ FAMILIES: Final[Mapping[str, Family]] = {
             bandwidths={**_FULL, 20e3: 1, 100e3: 2, 1e6: 3},
             ranges={**RANGES, 100.0: 12, 200.0: 13},
             has_trigger_info=False,
-            has_wide_generator=True,
         ),
         Family(
             "ps5000a",
@@ -94,8 +91,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
             fastest_ns={8: 1.0, 12: 2.0, 14: 8.0, 15: 8.0, 16: 16.0},
             bandwidths={**_FULL, 20e6: 1},
             opens_with_resolution=True,
-            has_wide_generator=True,
-            has_wide_auto=True,
+            generator="SetSigGenBuiltInV2",  # the only one that picosdk binds
         ),
         Family(
             "ps6000",
@@ -116,7 +112,6 @@ FAMILIES: Final[Mapping[str, Family]] = {
             bandwidths={**_FULL, 20e6: 20_000_000, 25e6: 25_000_000, 250e6: 250_000_000, 500e6: 500_000_000},
             has_power_source=False,
             opens_with_resolution=True,
-            has_wide_auto=True,
         ),
     )
 }

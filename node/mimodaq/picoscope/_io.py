@@ -37,8 +37,9 @@ class FunctionIO(Protocol):
     setup_dir: Path
     run_dir: Path
     log: logging.Logger
-    flag: Callable[[str], None]
 
+    @property
+    def flag(self) -> Callable[[str], None]: ...
     @property
     def config(self) -> Mapping[str, Any]: ...
     @property

@@ -360,7 +360,7 @@ class Readout:
         """
         ended = now
         if is_complete:
-            ended = self._armed_ns + int(captures * self.window_ns)
+            ended = self._armed_ns + int(captures * (self.window_ns + self.rearm_ns) - self.rearm_ns)
             if self._busy_ns > self._armed_ns:
                 ended = max(ended, (self._busy_ns + now) // 2)
             ended = min(ended, now)

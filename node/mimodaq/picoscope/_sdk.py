@@ -161,9 +161,24 @@ class SdkScope:
 
     def set_generator(self, values: GeneratorValues) -> None:
         """Start the signal generator."""
-        name = "SetSigGenBuiltInV2" if self.family.name == "ps5000a" else "SetSigGenBuiltIn"
         f = values.frequency_hz
-        self.do(name, values.offset_uv, values.amplitude_uv, values.wave, f, f, 0.0, 0.0, 0, 0, 0, 0, 0, 0, 0)
+        self.do(
+            self.family.generator,
+            values.offset_uv,
+            values.amplitude_uv,
+            values.wave,
+            f,
+            f,
+            0.0,
+            0.0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        )
 
     def timebase(self, number: int, samples: int) -> Timebase | None:
         """What a timebase number means."""

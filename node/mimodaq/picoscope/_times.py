@@ -39,7 +39,7 @@ def event_times(
 ) -> tuple[npt.NDArray[np.float64], int]:
     """Trigger times in s UTC of all captures of a batch, and their quality.
 
-    The last capture of a complete batch has ended it. In a batch that was stopped, the captures lie anywhere between
+    The last capture of a complete batch has ended it, and none was before arming. In a batch that was stopped, the captures lie anywhere between
     arming and stopping: the middle is taken.
     """
     last = ended_utc_s - post_ns / 1e9
@@ -53,4 +53,4 @@ def event_times(
     span = float(since_first[-1])
     if not is_complete:
         last = armed_utc_s + span + max(0.0, ended_utc_s - armed_utc_s - span) / 2
-    return last - span + since_first, HARDWARE
+    return max(armed_utc_s, last - span) + since_first, HARDWARE

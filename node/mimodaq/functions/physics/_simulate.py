@@ -17,7 +17,7 @@ from mimodaq.functions.physics._simulator import (
     heights_option,
 )
 
-_LONGEST_SLEEP_S: Final = 0.05  # how late a stop may be noticed
+_LONGEST_SLEEP_S: Final = 0.1  # how late a stop may be noticed
 
 
 def simulate(

@@ -1,0 +1,80 @@
+"""The log is bounded, outlives its broker, and is never a reason to stop."""
+
+import pytest
+
+from mimodaq.broker import _logbook
+from mimodaq.broker._logbook import Logbook
+from mimodaq.protocol.codec import encode
+from mimodaq.protocol.messages import LogLine
+
+
+def line(number, text="µ"):
+    return LogLine("daq1", number, "info", "run", f"{number} {text}")
+
+
+def numbers(batch):
+    return [one.utc_ns for one in batch.lines]
+
+
+def test_the_last_lines_are_told_oldest_first_also_by_the_next_broker(tmp_path):
+    book = Logbook(tmp_path)
+    for number in range(10):
+        book.add(line(number))
+    assert numbers(book.last(3)) == [7, 8, 9]
+    book.close()
+    book = Logbook(tmp_path)
+    assert book.last(1000).lines == tuple(line(number) for number in range(10))
+    book.close()
+
+
+def test_the_files_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(_logbook, "_FILE_BYTES", 10_000)
+    book = Logbook(tmp_path)
+    for number in range(1000):
+        book.add(line(number, "x" * 50))
+    book.close()
+    assert all(path.stat().st_size <= 10_000 for path in tmp_path.iterdir())
+    book = Logbook(tmp_path)
+    kept = numbers(book.last(1000))
+    assert kept == list(range(1000 - len(kept), 1000))
+    assert len(kept) > 80
+    book.close()
+
+
+def test_what_is_told_fits_into_a_message(tmp_path):
+    book = Logbook(tmp_path)
+    for number in range(600):
+        book.add(line(number, "µ" * 1900))
+    batch = book.last(10_000)
+    encode(batch)
+    assert numbers(batch)[-1] == 599
+    assert 200 < len(batch.lines) < 600
+    book.close()
+
+
+@pytest.mark.parametrize("damage", [lambda raw: raw[:-3], lambda raw: raw + b"\0\0", lambda raw: raw + b"\xff" * 50])
+def test_a_torn_end_is_left_out_and_the_log_goes_on(tmp_path, damage):
+    book = Logbook(tmp_path)
+    for number in range(5):
+        book.add(line(number))
+    book.close()
+    (tmp_path / "log").write_bytes(damage((tmp_path / "log").read_bytes()))
+    book = Logbook(tmp_path)
+    before = numbers(book.last(10))
+    assert before in ([0, 1, 2, 3], [0, 1, 2, 3, 4])
+    book.add(line(99))
+    book.close()
+    book = Logbook(tmp_path)
+    assert numbers(book.last(10)) == [*before, 99]
+    book.close()
+
+
+def test_a_full_disk_is_told_and_lines_are_kept_in_memory(tmp_path):
+    book = Logbook(tmp_path)
+    book.close()
+    book._file = open("/dev/full", "ab")  # noqa: SIM115 - closed with the book
+    book.add(line(1))
+    assert "No space left" in book.problem
+    assert numbers(book.last(10)) == [1]
+    with pytest.raises(OSError, match="No space left"):
+        book.close()  # what could not be written is still to be written

@@ -1,0 +1,124 @@
+"""Requests are repeated until they are answered, and never given to another broker than they were meant for."""
+
+import json
+
+import pytest
+
+from mimodaq.client._session_conversation import REPEAT_S, RETRY_S, Conversation
+from mimodaq.client._session_values import RefusedError, RestartedError
+from mimodaq.protocol import feed
+from mimodaq.protocol import messages as m
+from mimodaq.protocol.codec import ProtocolError, decode, encode
+from mimodaq.protocol.states import State
+
+
+def cluster(epoch):
+    return encode(m.Cluster(epoch, 1, State.IDLE, State.IDLE, 0.0, None, 0.0, 0, "", "", None, (), ()))
+
+
+def me(number, epoch):
+    return encode(m.Info(number, True, json.dumps({"epoch": epoch}).encode()))
+
+
+@pytest.fixture
+def talk():
+    return Conversation(epoch=5)
+
+
+def sent(talk, now):
+    return [decode(frame) for _, frame in talk.outgoing(now)]
+
+
+def test_a_request_is_repeated_with_its_number_until_it_is_answered(talk):
+    request = talk.ask(m.Ask(1, "start"))
+    first = sent(talk, 0.0)
+    assert sent(talk, REPEAT_S - 0.1) == []
+    assert sent(talk, REPEAT_S) == first
+    talk.heard(encode(m.Answer(first[0].number, True, "done", 3)))
+    assert sent(talk, 100.0) == []
+    assert request.answer().run == 3
+
+
+def test_what_could_not_be_sent_is_tried_again_soon(talk):
+    request = talk.ask(m.Ask(1, "start"))
+    talk.outgoing(0.0)
+    talk.postpone(request, 0.0)
+    assert talk.due() == RETRY_S
+    assert len(sent(talk, RETRY_S)) == 1
+
+
+def test_each_request_has_a_number_of_its_own(talk):
+    for _ in range(3):
+        talk.ask(m.Ask(1, "pause"))
+    talk.inquire(m.Topic.RUNS, 5, None)
+    assert [message.number for message in sent(talk, 0.0)] == [1, 2, 3, 4]
+
+
+def test_an_answer_to_nothing_is_ignored(talk):
+    request = talk.ask(m.Ask(1, "start"))
+    talk.heard(encode(m.Answer(77, True, "done")))
+    assert not request.is_done
+
+
+def test_a_command_is_not_repeated_to_the_next_broker(talk):
+    command, question = talk.ask(m.Ask(1, "start")), talk.inquire(m.Topic.RUNS, 5, None)
+    sent(talk, 0.0)
+    talk.watched(feed.CLUSTER, cluster(6))
+    with pytest.raises(RestartedError, match="start: the broker was started again before it could answer"):
+        command.answer()
+    assert not question.is_done
+    assert [type(one) for one in sent(talk, 10.0)] == [m.Inquire]
+
+
+def test_after_a_break_commands_wait_until_it_is_known_who_is_there(talk):
+    command = talk.ask(m.Ask(1, "start"))
+    (asked,) = sent(talk, 0.0)
+    talk.doubt()
+    (greeting,) = sent(talk, 10.0)
+    assert greeting.what is m.Topic.ME
+    later = talk.ask(m.Ask(1, "stop"))
+    assert sent(talk, 10.1) == []
+    talk.heard(me(greeting.number, 5))
+    assert [one.command for one in sent(talk, 10.2)] == ["start", "stop"]
+    talk.doubt()
+    (greeting,) = sent(talk, 20.0)
+    talk.heard(me(greeting.number, 6))
+    for request in (command, later):
+        with pytest.raises(RestartedError):
+            request.answer()
+    assert asked.command == "start"
+
+
+def test_a_setup_goes_on_where_the_broker_is(talk):
+    raw = bytes(m.CHUNK_BYTES + 10)
+    request = talk.upload(raw)
+    (chunk,) = sent(talk, 0.0)
+    assert (chunk.offset, chunk.total, len(chunk.data)) == (0, len(raw), m.CHUNK_BYTES)
+    talk.heard(encode(m.Chunk(chunk.setup_id, m.CHUNK_BYTES, len(raw), b"")))
+    (chunk,) = sent(talk, 0.1)
+    assert (chunk.offset, len(chunk.data)) == (m.CHUNK_BYTES, 10)
+    talk.heard(encode(m.Chunk(chunk.setup_id, 0, len(raw), b"")))
+    (chunk,) = sent(talk, 0.2)
+    assert chunk.offset == 0, "the broker has lost what it had"
+    talk.heard(encode(m.Chunk(chunk.setup_id, len(raw), len(raw), b"")))
+    assert request.answer() == chunk.setup_id
+
+
+def test_a_refusal_is_about_the_setup_if_one_is_being_sent(talk):
+    upload, other = talk.upload(b"x"), talk.inquire(m.Topic.RUNS, 5, None)
+    talk.heard(encode(m.Refused("no")))
+    with pytest.raises(RefusedError, match="sending the setup: no"):
+        upload.answer()
+    assert not other.is_done
+    talk.heard(encode(m.Refused("no")))
+    with pytest.raises(RefusedError, match="runs: no"):
+        other.answer()
+
+
+def test_what_is_not_for_clients_is_an_error(talk):
+    with pytest.raises(ProtocolError, match="not for clients"):
+        talk.heard(encode(m.Beat("a", 1, 1)))
+    with pytest.raises(ProtocolError, match="the feed holds a beat"):
+        talk.watched(feed.CLUSTER, encode(m.Beat("a", 1, 1)))
+    with pytest.raises(ProtocolError):
+        talk.heard(b"rubbish")
