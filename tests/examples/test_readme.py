@@ -13,7 +13,7 @@ def blocks(language):
 
 
 def test_the_first_own_experiment_runs(mimodaq, tmp_path):
-    (python,), (setup,) = blocks("python"), blocks("yaml")
+    (python,), (setup, _) = blocks("python"), blocks("yaml")
     (tmp_path / "pulses.py").write_text(python)
     (tmp_path / "setup.yaml").write_text(setup)
     mimodaq("check", "setup.yaml")

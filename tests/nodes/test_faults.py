@@ -86,7 +86,7 @@ def story(new_cluster):
 
 @KILLS
 def test_killed_senders_and_receivers_of_links_lose_and_double_nothing(story, kills):
-    for number in range(kills):
+    for number in range(2 * kills):
         link, ends = story.dice.choice(sorted(LINKS.items()))
         story.kill(ends[number % 2], f"{link}[0]")
         story.go_on(200)

@@ -31,6 +31,10 @@ def test_a_run_that_ends_with_its_source_is_good_and_complete(chain):
     assert (row.end_reason, row.events) == ("the sources have no more events", 5000)
     check_complete(cluster, answer.run, 5000)
     assert set(cluster.run_dirs(answer.run)) == set(HOSTS)
+    for node in HOSTS:
+        clock = cluster.record(answer.run, node)["clock"]
+        assert abs(clock["offset_s"]) <= clock["way_s"] / 2 + 1e-3  # all hosts are this computer
+        assert clock["jumps"] == 0
 
 
 def test_a_run_that_is_stopped_keeps_what_was_taken(chain):
@@ -57,6 +61,19 @@ def test_exactly_so_many_events_are_taken_as_the_setup_says(chain):
     row = wait_for_end(session, run)
     assert (row.verdict, row.events) == ("good", 3000)
     check_complete(cluster, run, 3000)
+
+
+def test_packed_events_come_through_a_slow_cable_unchanged(new_cluster):
+    cluster = new_cluster(*HOSTS)
+    session = cluster.start()
+    cluster.place[DAQ].limit("4mbit")
+    links = {"RB_1": {"codec": "zstd"}, "RB_2": {"codec": "lz4"}}
+    answer = session.configure(cluster.write_setup({"links": links, **setup(events=4000)}, chain=MODULE))
+    assert answer.ok, answer.text
+    run = session.ask("start").run
+    row = wait_for_end(session, run)
+    assert (row.verdict, row.reasons) == ("good", ())
+    check_complete(cluster, run, 4000)
 
 
 def test_an_abort_ends_everything_and_a_new_run_works(chain):
