@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mimodaq.client.bench import FAMILIES, measure
+from mimodaq.client.bench._hosts import why_not
 from mimodaq.client.bench._peers import Peers
 
 ROWS = {
@@ -24,6 +25,19 @@ ROWS = {
         "ring.latency.median",
         "ring.latency.p99",
     ],
+    "link": [
+        "link.wave.68kB",
+        "link.wave.68kB.stored",
+        "link.wave.68kB.curve",
+        "link.wave.68kB.8links",
+        "link.event.24B",
+        *([] if why_not() else ["link.wave.68kB.veth"]),
+        "link.latency.10Hz.p50",
+        "link.latency.10Hz.p95",
+        "link.latency.1000Hz.p50",
+        "link.latency.1000Hz.p95",
+        "link.kill.lost",
+    ],
     "write": ["write.parquet.68kB", "write.parquet.64B", "write.csv.64B"],
     "run": [
         "run.spectrum.project",
@@ -32,6 +46,7 @@ ROWS = {
         "run.lifetime.built-in",
         "run.idle.cpu",
     ],
+    "broker": ["broker.cpu.200nodes", "broker.snapshot"],
     "scope": [
         f"scope.2x{samples}.n{captures}{what}"
         for samples in (4000, 250)
@@ -49,7 +64,7 @@ def test_every_row_of_a_family_is_measured(family: str, no_peers: Peers) -> None
     for row in rows:
         assert row["value"] >= 0
         assert row["min"] <= row["value"] <= row["max"]
-        assert row["unit"] in {"ev/s", "µs", "%"}
+        assert row["unit"] in {"ev/s", "µs", "%", "events", "kB/s"}
         assert row["work"]
         check_limit(row)
 
@@ -61,6 +76,8 @@ def check_limit(row: dict[str, Any]) -> None:
         assert limit["value"] is None
         assert row["ratio"] is None
         assert row["goal"]["met"] is None
+    elif limit["name"] == "nothing":
+        assert row["ratio"] is None
     else:
         assert limit["value"] > 0
         assert row["ratio"] == pytest.approx(row["value"] / limit["value"])
@@ -68,5 +85,5 @@ def check_limit(row: dict[str, Any]) -> None:
 
 
 def test_an_unknown_family_is_refused(no_peers: Peers) -> None:
-    with pytest.raises(ValueError, match="no benchmark 'rings'; there are ring, write, run and all"):
+    with pytest.raises(ValueError, match=r"no benchmark 'rings'; there are ring, .*broker.* and all"):
         list(measure("rings", quick=True, peers=no_peers))

@@ -16,7 +16,6 @@ from mimodaq.protocol import run as runs
 from mimodaq.protocol.codec import decode, encode
 from mimodaq.protocol.node_brain import NodeBrain
 from mimodaq.protocol.plan import make_plan
-from mimodaq.protocol.states import State
 
 STEP_S = 0.02
 EVENTS_PER_STEP = 10
@@ -37,6 +36,9 @@ class FakeNode:
         self.parts, self.waiting = b"", None
         self.workers, self.events, self.is_held, self.is_ending = {}, 0, True, False
         self.is_silent = False
+        """Cut off: nothing goes in or out."""
+        self.is_deaf = False
+        """Does not hear commands."""
         self.asked = 0
         self.give(ne.Boot())
 
@@ -56,7 +58,7 @@ class FakeNode:
     def step(self):
         while self.socket.poll(0):
             message = decode(self.socket.recv())
-            if self.is_silent:
+            if self.is_silent or (self.is_deaf and isinstance(message, m.Do)):
                 continue
             self.heard.append(message)
             match message:
@@ -152,6 +154,7 @@ class FakeNode:
                     self.nodes.later(lambda: self.give(ne.InRun(self.brain.run or 0, runs.Exited(worker, "killed"))))
             case ne.Leave():
                 self.nodes.by_name.pop(self.name, None)
+                self.nodes.later(self.socket.close)
             case runs.Say(level, text):
                 self.send(m.LogLine(self.name, time.time_ns(), level, "run", text))
 
@@ -226,6 +229,3 @@ def nodes_of(folder, endpoints, *names, keys=None):
         for name in names:
             nodes.add(name, endpoints, (keys or {}).get(name))
         yield nodes
-
-
-IDLE = State.IDLE

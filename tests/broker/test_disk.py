@@ -1,11 +1,13 @@
 """A disk that fails is told, and nothing of a run is lost because of it."""
 
+import os
 import sqlite3
 
 import pytest
 
 from broker.running import BrokerThread, wait_until
-from mimodaq.client.session import RefusedError, Session
+from mimodaq.client.session import RefusedError, Session, SessionError
+from mimodaq.config import SetupErrors
 from mimodaq.protocol.states import State
 
 
@@ -60,3 +62,15 @@ def test_a_damaged_database_is_told_and_a_new_broker_works(state):
     with BrokerThread(state) as running, Session.connect(running.address) as session:
         said(session, "the run database was damaged; it is kept as")
         assert session.runs() == ()
+
+
+def test_names_that_are_no_text_harm_nobody(broker, setup_file):
+    """A file name of Linux may hold bytes that are no characters; it comes back in a message."""
+    name = setup_file.with_name(os.fsdecode(b"\xff_setup.yaml"))
+    name.write_text(setup_file.read_text().replace("  ana1: {address: 127.0.0.1}\n", ""))
+    with Session.connect(broker.address) as session:
+        wait_until(lambda: session.status().cluster.state is State.IDLE, "the broker does not learn")
+        with pytest.raises((SetupErrors, SessionError)):
+            session.configure(name)
+        assert session.ask("configure", setup_id="ab" * 32).text.startswith("the broker does not have the setup")
+        assert session.status().cluster.state is not None

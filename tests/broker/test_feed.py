@@ -1,16 +1,18 @@
 """Many reports in one frame, bounded in both directions."""
 
 import zlib
+from contextlib import suppress
 
 import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.test_messages import REPORT
+from cluster.test_messages import EXAMPLES, REPORT
 from mimodaq.protocol import feed
 from mimodaq.protocol.codec import MAX_BYTES, ProtocolError, encode
-from mimodaq.protocol.messages import Beat
+from mimodaq.protocol.messages import Beat, Cluster
+from mimodaq.protocol.parts import coarse
 
 quick = settings(max_examples=300, deadline=None)
 
@@ -55,18 +57,32 @@ def test_anything_else_is_refused(frame, words):
         feed.unpack(frame)
 
 
+def test_a_cluster_comes_out_as_it_went_in():
+    (cluster,) = [message for message in EXAMPLES if isinstance(message, Cluster)]
+    assert feed.unpack_cluster(feed.pack_cluster(encode(cluster))) == cluster
+    with pytest.raises(ProtocolError, match="found a beat"):
+        feed.unpack_cluster(feed.pack_cluster(encode(Beat("a", 1, 1))))
+
+
 @quick
 @given(st.binary(max_size=200))
 def test_random_bytes_are_refused(raw):
-    with pytest.raises(ProtocolError):
-        feed.unpack(raw)
+    for unpack in (feed.unpack, feed.unpack_cluster):
+        with pytest.raises(ProtocolError):
+            unpack(raw)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -3.5, 0.25, 1e-9, 1e300, 1234.5678, 0.1, 1.7e308, 5e-324])
+def test_figures_are_as_exact_as_they_are_shown(value):
+    assert coarse(value) == pytest.approx(value, rel=1e-3, abs=0)
+    assert coarse(coarse(value)) == coarse(value)
 
 
 @quick
 @given(st.binary(max_size=200))
-def test_random_content_is_refused(raw):
-    with pytest.raises(ProtocolError):
-        feed.unpack(zlib.compress(raw))
+def test_random_content_is_refused_or_nothing(raw):
+    with suppress(ProtocolError):
+        assert feed.unpack(zlib.compress(raw)) == []
 
 
 @quick

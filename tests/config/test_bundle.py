@@ -185,3 +185,9 @@ def test_random_bytes_are_no_setup(tmp_path_factory, raw):
 def test_a_folder_that_was_not_unpacked_is_refused(tmp_path):
     with pytest.raises(BundleError, match="holds no setup that was sent here"):
         load_unpacked(tmp_path)
+
+
+def test_a_file_name_that_is_no_text_is_explained(setup_file):
+    odd = setup_file.rename(setup_file.with_name(os.fsdecode(b"\xff_setup.yaml")))
+    with pytest.raises(BundleError, match="bytes that are no characters: rename it"):
+        pack_setup(odd)

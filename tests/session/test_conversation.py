@@ -13,7 +13,9 @@ from mimodaq.protocol.states import State
 
 
 def cluster(epoch):
-    return encode(m.Cluster(epoch, 1, State.IDLE, State.IDLE, 0.0, None, 0.0, 0, "", "", None, (), ()))
+    return feed.pack_cluster(
+        encode(m.Cluster(epoch, 1, State.IDLE, State.IDLE, 0.0, None, 0.0, 0, "", "", None, (), ()))
+    )
 
 
 def me(number, epoch):
@@ -119,6 +121,6 @@ def test_what_is_not_for_clients_is_an_error(talk):
     with pytest.raises(ProtocolError, match="not for clients"):
         talk.heard(encode(m.Beat("a", 1, 1)))
     with pytest.raises(ProtocolError, match="the feed holds a beat"):
-        talk.watched(feed.CLUSTER, encode(m.Beat("a", 1, 1)))
+        talk.watched(feed.LOG, encode(m.Beat("a", 1, 1)))
     with pytest.raises(ProtocolError):
         talk.heard(b"rubbish")

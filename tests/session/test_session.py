@@ -28,9 +28,9 @@ def test_nobody_there_is_told_in_time():
 
 
 def test_something_else_that_listens_is_told_apart():
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        with pytest.raises(UnreachableError, match="is no broker of mimodaq"):
-            Session.connect(f"127.0.0.1:{other.getsockname()[1]}", timeout_s=0.5)
+    no_broker = pytest.raises(UnreachableError, match="is no broker of mimodaq")
+    with socket.create_server(("127.0.0.1", 0)) as other, no_broker:
+        Session.connect(f"127.0.0.1:{other.getsockname()[1]}", timeout_s=0.5)
 
 
 @pytest.mark.parametrize("address", ["", "a b", "x:y"])
@@ -41,7 +41,7 @@ def test_an_address_that_is_none_is_explained(address):
 
 def test_another_host_without_a_key_must_be_asked_for(monkeypatch, tmp_path):
     monkeypatch.setenv("MIMODAQ_KEYS", str(tmp_path))
-    with pytest.raises(SessionError, match="is another host, so a key is needed.*--key FILE"):
+    with pytest.raises(SessionError, match=r"is another host, so a key is needed.*--key FILE"):
         Session.connect("10.255.255.1")
     with pytest.raises(SessionError, match="there is no key file"):
         Session.connect("10.255.255.1", tmp_path / "anna.key")

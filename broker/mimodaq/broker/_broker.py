@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, Final, assert_never
 
 import zmq
@@ -17,7 +17,7 @@ from mimodaq.broker._inquiries import answer
 from mimodaq.broker._loader import Loader
 from mimodaq.broker._logbook import Logbook
 from mimodaq.broker._options import BrokerError, BrokerOptions
-from mimodaq.broker._outlet import Outlet
+from mimodaq.broker._outlet import Outlet, sendable
 from mimodaq.broker._runs import RunDatabase
 from mimodaq.broker._setups import SetupError, Setups
 from mimodaq.broker._sockets import Context, address_of, bind, receive
@@ -44,7 +44,6 @@ from mimodaq.protocol.messages import (
     Report,
     Role,
 )
-from mimodaq.protocol.parts import short
 from mimodaq.system import FolderLock, LockedError, private_folder
 
 HOUSEKEEPING_S: Final = 1.0
@@ -60,39 +59,40 @@ class Broker:
     def __init__(self, options: BrokerOptions) -> None:
         """Take the state folder, bind, and go on with what was left. Raises BrokerError."""
         self._options = options
-        self._closers: list[Callable[[], object]] = []
-        try:
-            self._open(options)
-        except BaseException as error:
-            self.close()
-            if isinstance(error, OSError | KeysError | LockedError):
+        self._opened = ExitStack()
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            try:
+                self._open(options)
+            except (OSError, sqlite3.Error, KeysError, LockedError) as error:
                 raise BrokerError(f"starting the broker: {error}") from error
-            raise
+            undo.pop_all()
 
     def _open(self, options: BrokerOptions) -> None:
-        closers = self._closers
+        closing = self._opened.callback
         state = private_folder(options.state)
         remedy = "Use that one, or give this one a folder of its own: --state DIR"
-        closers.append(FolderLock(state, "a broker", remedy).release)
+        closing(FolderLock(state, "a broker", remedy).release)
         self._runs = RunDatabase(state)
-        closers.append(self._runs.close)
+        closing(self._runs.close)
         log = Logbook(state)
-        closers.append(log.close)
+        closing(log.close)
         self._setups = Setups(state / "setups")
         self._loader = Loader(self._setups)
-        closers.append(self._loader.close)
+        closing(self._loader.close)
         self._pair = broker_pair(state) if options.needs_keys else None
         self._keys_seen = self._keys_stamp()
         self._gate = Gate(read_authorized(state) if options.needs_keys else None)
         self._context: Context = zmq.Context()
-        closers.append(self._context.term)
+        closing(self._context.term)
         self._door: Doorkeeper | None = None
         if self._gate.authorized is not None:
             self._door = Doorkeeper(self._context, self._gate.authorized)
-            closers.append(self._door.close)
+            closing(self._door.close)
         self._control, feed_socket, self.endpoints = bind(self._context, options, self._pair)
         self._out = Outlet(self._control, feed_socket, log, options.on_log)
-        closers += [self._control.close, self._out.close]
+        closing(self._control.close)
+        closing(self._out.close)
         self._poller = zmq.Poller()
         for one in self.sockets:
             self._poller.register(one, zmq.POLLIN)
@@ -109,8 +109,7 @@ class Broker:
 
     def close(self) -> None:
         """Let go of everything; what was sent is given a moment to leave."""
-        while self._closers:
-            self._closers.pop()()
+        self._opened.close()
 
     # -- running ------------------------------------------------------------------------------------------------
 
@@ -276,7 +275,7 @@ class Broker:
         words = self._gate.refuse(peer, reason, self._now)
         if words:
             self._out.say("warning", f"a message from {peer} was not accepted: {words}")
-        self._out.send(route, Refused(short(reason)))
+        self._out.send(route, Refused(sendable(reason)))
 
     # -- the brain ----------------------------------------------------------------------------------------------
 
@@ -323,7 +322,7 @@ class Broker:
             self._give(ce.RunNumber(ticket, self._runs.next_number(at_least)))
         except (OSError, sqlite3.Error) as error:
             text = f"no run number can be given, because the broker cannot write to {self._options.state}: {error}"
-            self._give(ce.Impossible(ticket, text))
+            self._give(ce.Impossible(ticket, sendable(text)))
 
     def _save(self, row: ce.RunRow) -> None:
         """Write a run; if that fails, say so once and try again every second."""

@@ -1,7 +1,7 @@
 """Who may send what: the first thing that happens to every message.
 
-What does not get through changes nothing. It is counted, and told at most once in `QUIET_S` for each peer: in the log,
-and to the peer itself.
+What does not get through changes nothing. The peer is told why; the log is told at most once in `QUIET_S` for each
+peer, with the number of messages that were left out meanwhile.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 from collections import deque
 from itertools import islice
@@ -32,22 +34,28 @@ class Logbook:
         """Why the log is not being written."""
         for path in (self._older, self._path):
             self._read(path)
-        self._file = open(self._path, "ab")  # noqa: SIM115 - closed by close()
+        self._file = self._opened()
 
     def add(self, line: LogLine) -> None:
         """Keep a line."""
         self._lines.append(line)
         raw = encode(line)
+        record = len(raw).to_bytes(_LENGTH_BYTES, "big") + raw
         try:
-            if self._file.tell() + len(raw) > _FILE_BYTES:
+            if self._file.closed or self._file.tell() + len(record) > _FILE_BYTES:
                 self._file.close()
                 os.replace(self._path, self._older)
-                self._file = open(self._path, "ab")  # noqa: SIM115
-            self._file.write(len(raw).to_bytes(_LENGTH_BYTES, "big") + raw)
-            self._file.flush()
+                self._file = self._opened()
+            size = self._file.tell()
+            if self._file.write(record) != len(record):
+                self._file.truncate(size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self.problem = ""
-        except (OSError, ValueError) as error:  # ValueError: the file could not be opened again
+        except OSError as error:
             self.problem = f"{self._path} cannot be written: {error}"
+
+    def _opened(self) -> io.FileIO:
+        return open(self._path, "ab", buffering=0)
 
     def last(self, count: int) -> LogBatch:
         """The last lines, as many as fit into a message."""
@@ -68,7 +76,7 @@ class Logbook:
         if not path.exists():
             return
         raw = path.read_bytes()
-        at = whole = 0
+        at = 0
         while at + _LENGTH_BYTES <= len(raw):
             end = at + _LENGTH_BYTES + int.from_bytes(raw[at : at + _LENGTH_BYTES], "big")
             try:
@@ -78,6 +86,6 @@ class Logbook:
             if not isinstance(line, LogLine):
                 break
             self._lines.append(line)
-            at = whole = end
-        if whole < len(raw):
-            os.truncate(path, whole)
+            at = end
+        if at < len(raw):
+            os.truncate(path, at)

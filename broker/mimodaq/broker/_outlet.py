@@ -20,6 +20,11 @@ from mimodaq.protocol.parts import short
 _SHOWN_TEXT: Final = 200
 
 
+def sendable(text: str) -> str:
+    """`text` so that a message can carry it: not too long, and without halves of characters (names of files)."""
+    return short(text.encode("utf-8", "replace").decode())
+
+
 class Outlet:
     """Owns what goes out of the two sockets. Nothing here waits: who does not read misses something."""
 
@@ -53,12 +58,11 @@ class Outlet:
         except ProtocolError:
             nodes = tuple(dataclasses.replace(node, text=node.text[:_SHOWN_TEXT]) for node in cluster.nodes)
             frame = encode(dataclasses.replace(cluster, nodes=nodes))
-        self.publish(feed.CLUSTER, frame)
+        self.publish(feed.CLUSTER, feed.pack_cluster(frame))
 
     def say(self, level: str, text: str) -> None:
         """Write a line of the broker's own into the log."""
-        clean = short(text.encode("utf-8", "replace").decode())
-        self.note(LogLine("broker", time.time_ns(), level, "broker", clean))
+        self.note(LogLine("broker", time.time_ns(), level, "broker", sendable(text)))
 
     def note(self, line: LogLine) -> None:
         """Keep a line of the log and pass it on."""

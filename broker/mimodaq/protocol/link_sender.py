@@ -84,6 +84,8 @@ __all__ = [
 
 _NOBODY: Final = 0
 _NO_SESSION: Final = -1
+_TAKE_BATCHES: Final = 4
+"""Events for at most so many batches are taken from the ring in one go."""
 
 
 class Sender:
@@ -124,7 +126,7 @@ class Sender:
         if self.sent < self.taken or len(self._batches) >= self._settings.window_batches:
             return 0
         room = min(self._limit, self.released + self._window) - self.taken
-        return max(0, min(room, self._batch_events))
+        return max(0, min(room, _TAKE_BATCHES * self._batch_events))
 
     @property
     def asks_for_end(self) -> bool:

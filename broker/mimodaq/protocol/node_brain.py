@@ -115,7 +115,7 @@ class NodeBrain:
             case BooksClosed():
                 effects = self._books_closed(event) if event.ticket == self._ticket and self._is_closing else []
             case Looked(figures):
-                self._figures = figures
+                self._figures = figures.rounded()
                 effects = []
             case Fault(text):
                 effects = self._fault(text, now)

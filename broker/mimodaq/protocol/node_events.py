@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mimodaq.protocol import run as runs
 from mimodaq.protocol.messages import Beat, Do, Done, Memory, Report
-from mimodaq.protocol.parts import BufferLine, ClockLine, HostLine, LinkLedger, LinkLine, RingLedger
+from mimodaq.protocol.parts import BufferLine, ClockLine, HostLine, LinkLedger, LinkLine, RingLedger, coarse
 from mimodaq.protocol.plan import NodePlan
 from mimodaq.protocol.run import Verdict, WorkerId
 
@@ -35,6 +35,29 @@ class Figures:
     links: tuple[LinkLine, ...] = ()
     clock: ClockLine | None = None
     host: HostLine | None = None
+
+    def rounded(self) -> Figures:
+        """The same, as exact as it is shown; counts and clock stay as they are."""
+        buffers = tuple(
+            replace(
+                line,
+                rate_hz=coarse(line.rate_hz),
+                bytes_per_s=coarse(line.bytes_per_s),
+                fill=coarse(line.fill),
+                dead_fraction=coarse(line.dead_fraction),
+            )
+            for line in self.buffers
+        )
+        links = tuple(
+            replace(
+                line,
+                rate_hz=coarse(line.rate_hz),
+                bytes_per_s=coarse(line.bytes_per_s),
+                round_trip_s=coarse(line.round_trip_s),
+            )
+            for line in self.links
+        )
+        return replace(self, buffers=buffers, links=links)
 
 
 # -- events ------------------------------------------------------------------------------------------------------

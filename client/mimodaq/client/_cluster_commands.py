@@ -143,7 +143,8 @@ def _interruptible(command: str, work: Callable[[], int]) -> int:
     try:
         return work()
     except KeyboardInterrupt:
-        print(f"\nnot waited for: {command} goes on by itself; see mimodaq status --watch", file=sys.stderr)
+        text = f"not waited for: if {command} has reached the broker, it goes on by itself; see mimodaq status --watch"
+        print(f"\n{text}", file=sys.stderr)
         return EXIT_INTERRUPTED
 
 
@@ -159,9 +160,9 @@ def logs(where: Where, lines: int, follow: bool, as_json: bool) -> int:
             show: Callable[[LogLine], str] = _as_json if as_json else as_text
             for line in found:
                 print(show(line), flush=follow)
-            last = found[-1] if found else None
+            shown = set(found)
             for one in session.listen() if follow else ():
-                if isinstance(one, LogLine) and (last is None or one.utc_ns > last.utc_ns or one.node != last.node):
+                if isinstance(one, LogLine) and one not in shown:
                     print(show(one), flush=True)
         return EXIT_GOOD
 

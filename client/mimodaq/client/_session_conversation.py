@@ -20,7 +20,7 @@ from mimodaq.protocol.messages import (
     Answer,
     Ask,
     Chunk,
-    Cluster,
+    Fetch,
     Info,
     Inquire,
     LogAsk,
@@ -94,6 +94,10 @@ class Conversation:
         request = Request(("upload", name), "sending the setup", _part(name, raw, 0), raw=raw)
         return self._add(request)
 
+    def download(self, setup_id: str) -> Request:
+        """Ask for a setup. Result: its bytes."""
+        return self._add(Request(("download", setup_id), "fetching the setup", Fetch(setup_id, 0)))
+
     def doubt(self) -> None:
         """The connection was lost: behind the next one there may be another broker."""
         if self.epoch and not self._greeting:
@@ -148,6 +152,8 @@ class Conversation:
                 self._finish(("info", number), content, None if is_ok else RefusedError(str(content)))
             case LogBatch(lines):
                 self._finish("logs", lines)
+            case Chunk() as chunk if ("download", chunk.setup_id) in self._open:
+                self._downloaded(chunk, self._open["download", chunk.setup_id])
             case Chunk() as chunk:
                 self._uploaded(chunk)
             case Refused(text):
@@ -159,12 +165,14 @@ class Conversation:
         """What a frame of the feed holds. Raises ProtocolError."""
         if topic == feed.REPORTS:
             return [*feed.unpack(frame)]
-        message = decode(frame)
-        if not isinstance(message, Cluster | LogLine):
-            raise ProtocolError(f"the feed holds a {type(message).__name__.lower()}")
-        if isinstance(message, Cluster):
-            self._note_epoch(message.epoch)
-        return [message]
+        if topic == feed.CLUSTER:
+            cluster = feed.unpack_cluster(frame)
+            self._note_epoch(cluster.epoch)
+            return [cluster]
+        line = decode(frame)
+        if not isinstance(line, LogLine):
+            raise ProtocolError(f"the feed holds a {type(line).__name__.lower()}")
+        return [line]
 
     def _note_epoch(self, epoch: int) -> None:
         """A command is never given twice to two brokers: who has been replaced cannot answer."""
@@ -189,6 +197,18 @@ class Conversation:
             self._finish(request.key, chunk.setup_id)
         else:
             request.message, request.due = _part(chunk.setup_id, request.raw, chunk.offset), 0.0
+
+    def _downloaded(self, chunk: Chunk, request: Request) -> None:
+        if chunk.offset != len(request.raw):
+            return  # a repeated question was answered twice
+        request.raw += chunk.data
+        if chunk.data and len(request.raw) < chunk.total:
+            request.message, request.due = Fetch(chunk.setup_id, len(request.raw)), 0.0
+        elif hashlib.sha256(request.raw).hexdigest() == chunk.setup_id:
+            self._finish(request.key, request.raw)
+        else:
+            text = f"{request.what}: what the broker has sent is not the setup {chunk.setup_id[:12]}"
+            self._finish(request.key, error=SessionError(text))
 
     def _refused(self, text: str) -> None:
         """The broker does not say which message it means: a setup that is being sent, or whatever else is open."""

@@ -89,7 +89,7 @@ def connect(context: Any, endpoints: Endpoints, key: Key | None) -> Sockets:
     feed.subscribe(b"")
     for socket in (control, feed):
         socket.linger = 0
-        socket.immediate = True  # nothing is kept for whoever will be there later
+
         socket.maxmsgsize = MAX_BYTES
         socket.heartbeat_ivl = _KEEPALIVE_MS
         socket.heartbeat_timeout = 3 * _KEEPALIVE_MS
@@ -112,6 +112,8 @@ class Diagnosis:
     key: Key | None
     is_connected: bool = False
     is_agreed: bool = False
+    is_up: bool = False
+    """There is a connection now. Without one nothing may be sent: it would be kept for whoever comes next."""
     is_key_refused: bool = False
     is_mismatch: bool = False
 
@@ -121,9 +123,10 @@ class Diagnosis:
             case zmq.EVENT_CONNECTED:
                 self.is_connected = True
             case zmq.EVENT_DISCONNECTED:
+                self.is_up = False
                 return True
             case zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                self.is_agreed = True
+                self.is_agreed = self.is_up = True
                 self.is_key_refused = self.is_mismatch = False
             case zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 self.is_key_refused = True

@@ -23,6 +23,7 @@ from mimodaq.protocol.parts import OnLoss
 
 _NEWS_KEPT: Final = 10_000
 _LOOK_S: Final = 0.25
+_LONGEST_S: Final = 60.0
 
 
 class AsyncSession:
@@ -137,6 +138,15 @@ class AsyncSession:
         setup_id = str(await self._result(self._conversation.upload(raw), None))
         return await self.ask("configure", setup_id=setup_id, optional=optional, on_loss=on_loss, timeout_s=timeout_s)
 
+    async def upload(self, raw: bytes) -> str:
+        """As `Session.upload`."""
+        return str(await self._result(self._conversation.upload(raw), None))
+
+    async def download(self, setup_id: str) -> bytes:
+        """A setup the broker has, as `mimodaq.config.pack_setup` made it."""
+        raw: bytes = await self._result(self._conversation.download(setup_id), None)
+        return raw
+
     async def listen(self) -> AsyncIterator[News]:
         """Everything that comes over the feed, for ever; one listener at a time.
 
@@ -197,15 +207,15 @@ class AsyncSession:
     async def _send(self) -> None:
         while True:
             now = time.monotonic()
-            for request, frame in self._conversation.outgoing(now):
+            for request, frame in self._conversation.outgoing(now) if self._diagnosis.is_up else ():
                 try:
                     await self._sockets.control.send(frame, zmq.NOBLOCK)
                 except zmq.Again:
                     self._conversation.postpone(request, now)
             self._wake.clear()
-            wait_s = self._conversation.due() - time.monotonic()
+            wait_s = self._conversation.due() - time.monotonic() if self._diagnosis.is_up else _LONGEST_S
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), min(max(wait_s, 0.0), 60.0))
+                await asyncio.wait_for(self._wake.wait(), min(max(wait_s, 0.0), _LONGEST_S))
 
     async def _receive(self) -> None:
         try:
@@ -243,4 +253,4 @@ class AsyncSession:
         while True:
             if self._diagnosis.note(await self._sockets.monitor.recv_multipart()):
                 self._conversation.doubt()
-                self._wake.set()
+            self._wake.set()

@@ -182,6 +182,14 @@ def node(
     raise typer.Exit(carry_out(NodeRequest(name, broker, state, data, key, insecure)))
 
 
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
+def tui(context: typer.Context) -> None:
+    """The operator's screens: run control, figures, alarms, events. Leaving never touches a run. See tui --help."""
+    from mimodaq.tui import main as carry_out
+
+    raise typer.Exit(carry_out(context.args))
+
+
 _cluster_cli.register(app)
 
 

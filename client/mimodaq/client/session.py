@@ -61,7 +61,7 @@ __all__ = [
 
 _NEWS_KEPT: Final = 10_000
 _TURN_S: Final = 0.25
-_FIRST_REPORTS_S: Final = 1.5
+_FIRST_REPORTS_S: Final = 3.0
 """Each node reports at least once a second."""
 
 
@@ -290,15 +290,16 @@ class Session:
         while monitor.poll(0):
             if self._diagnosis.note(monitor.recv_multipart()):
                 self._conversation.doubt()
-        now = time.monotonic()
-        for request, frame in self._conversation.outgoing(now):
-            try:
-                control.send(frame, zmq.NOBLOCK)
-            except zmq.Again:
-                self._conversation.postpone(request, now)
-        wait_s = min(timeout_s, max(0.0, self._conversation.due() - now))
+        wait_s = timeout_s
+        if self._diagnosis.is_up:
+            now = time.monotonic()
+            for request, frame in self._conversation.outgoing(now):
+                try:
+                    control.send(frame, zmq.NOBLOCK)
+                except zmq.Again:
+                    self._conversation.postpone(request, now)
+            wait_s = min(timeout_s, max(0.0, self._conversation.due() - now))
         ready = zmq.select([control, feed, monitor], [], [], wait_s)[0]
-
         if control in ready:
             self._heard = time.monotonic()
             try:

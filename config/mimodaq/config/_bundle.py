@@ -57,7 +57,10 @@ def pack_setup(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> b
             f"a function are taken along; the largest file is {largest}. Put the functions into a folder of their own"
         )
     table = {"format": _FORMAT, "setup": setup.path.name, "places": _places(setup)}
-    raw: bytes = msgpack.packb({**table, "files": dict(sorted(files.items()))})
+    try:
+        raw: bytes = msgpack.packb({**table, "files": dict(sorted(files.items()))})
+    except UnicodeEncodeError as error:
+        raise BundleError(f"packing {setup.path}: a file name holds bytes that are no characters: rename it") from error
     return raw
 
 

@@ -110,6 +110,8 @@ class LinkJobs:
 
     def let_go(self, link: LinkPlan, segment: str) -> dict[str, Any] | None:
         """Give up a link whose process here has failed for good; the record of what is missing, if anything is."""
+        if link.is_copies and self.is_sender(link):
+            return None  # an observer of its ring holds nothing
         record = let_go(self._order(link, segment))
         return None if record is None else {name: getattr(record, name) for name in record.__slots__}
 

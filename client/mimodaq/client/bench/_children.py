@@ -1,8 +1,8 @@
 """The other processes of a measurement: readers and observers of rings, receivers of messages.
 
 Started as `python -m mimodaq.client.bench._children ROLE ARGUMENTS`, with the arguments as JSON. A child writes
-`ready`, perhaps with an address, when it is, and at its end one line of JSON. Times are of the monotonic clock, which all processes of a host
-share.
+`ready`, perhaps with an address, when it is, and at its end one line of JSON. Times are of the monotonic clock, which
+all processes of a host share.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _latency_receiver(address: str, events: int) -> dict[str, Any]:
     delays = []
     with zmq.Context() as context, context.socket(zmq.PULL) as socket:
         socket.bind(address)
-        _ready()
+        _ready(socket.get_string(zmq.LAST_ENDPOINT))
         for _ in range(events):
             message = socket.recv()
             now = time.monotonic_ns()
@@ -149,35 +149,40 @@ def _link_writer(segment: str, events: int, batch: int) -> dict[str, Any]:
 
     with Ring.attach(segment).writer() as writer:
         _ready()
-        begin = time.monotonic()
         left = events
         while left:
             left -= len(writer.claim(min(batch, left)).events)
             writer.commit_batch()
-    return {"begin": begin}
+    return {"events": events}
 
 
-def _raw_receiver(address: str, count: int, keys: Sequence[str]) -> dict[str, Any]:
-    """Receive so many large messages without copying them; `keys` are its public and secret key."""
+def _raw_receiver(address: str, count: int, size: int, span: int, keys: Sequence[str]) -> dict[str, Any]:
+    """Receive so many large messages, and copy them to `span` places in turn; `keys` are its public and secret key."""
+    import numpy as np
     import zmq
 
+    places = np.ones((span, size), "u1")
     with zmq.Context() as context, context.socket(zmq.PULL) as socket:
         if keys[0]:
             socket.curve_publickey, socket.curve_secretkey = (key.encode() for key in keys)
             socket.curve_server = True
         socket.bind(address)
         _ready(socket.get_string(zmq.LAST_ENDPOINT))
-        for _ in range(count):
-            socket.recv(copy=False)
+        for i in range(count):
+            frame = socket.recv(copy=False)
+            if span:
+                places[i % span] = np.frombuffer(frame.buffer, "u1")
         end = time.monotonic()
     return {"end": end}
 
 
-def _raw_sender(address: str, count: int, size: int, server: str, keys: Sequence[str]) -> dict[str, Any]:
-    """Send the same large message so many times without copying it."""
+def _raw_sender(address: str, count: int, size: int, span: int, server: str, keys: Sequence[str]) -> dict[str, Any]:
+    """Send so many large messages without copying them: always the same one, or those of `span` places in turn."""
     import zmq
 
-    message = memoryview(bytearray(b"m" * size))
+    places = max(1, span)
+    memory = memoryview(bytearray(b"m" * (places * size)))
+    messages = [memory[i * size : (i + 1) * size] for i in range(places)]
     with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
         if server:
             socket.curve_publickey, socket.curve_secretkey = (key.encode() for key in keys)
@@ -186,9 +191,24 @@ def _raw_sender(address: str, count: int, size: int, server: str, keys: Sequence
         socket.connect(address)
         _ready()
         begin = time.monotonic()
-        for _ in range(count):
-            socket.send(message, copy=False)
+        for i in range(count):
+            socket.send(messages[i % places], copy=False)
     return {"begin": begin}
+
+
+def _paced_writer(segment: str, events: int, rate_hz: float) -> dict[str, Any]:
+    """Put events with the time of their departure into a ring, at equal distances."""
+    from mimodaq.ring import Ring
+
+    with Ring.attach(segment).writer() as writer:
+        _ready()
+        begin = time.monotonic()
+        for i in range(events):
+            time.sleep(max(0.0, begin + i / rate_hz - time.monotonic()))
+            slot = writer.slot()
+            slot["sent"][0] = time.monotonic_ns()
+            writer.commit()
+    return {"events": events}
 
 
 _ROLES: Final[dict[str, Callable[..., dict[str, Any]]]] = {
@@ -200,6 +220,7 @@ _ROLES: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     "link_writer": _link_writer,
     "raw_receiver": _raw_receiver,
     "raw_sender": _raw_sender,
+    "paced_writer": _paced_writer,
 }
 
 

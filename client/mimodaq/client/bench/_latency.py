@@ -20,11 +20,11 @@ _EVENT: Final = np.dtype([("sent", "<i8", (3,))])
 """24 bytes; the first number is the time of departure."""
 
 
-def _paced(send: Callable[[], None], events: int) -> None:
+def _paced(send: Callable[[], None], events: int, rate_hz: float) -> None:
     """Send events at equal distances."""
     begin = time.monotonic()
     for i in range(events):
-        time.sleep(max(0.0, begin + i / RATE_HZ - time.monotonic()))
+        time.sleep(max(0.0, begin + i / rate_hz - time.monotonic()))
         send()
 
 
@@ -38,7 +38,7 @@ def ring_delays(events: int) -> list[float]:
             slot["sent"][0] = time.monotonic_ns()
             writer.commit()
 
-        _paced(send, events)
+        _paced(send, events, RATE_HZ)
         writer.close()
         found: list[float] = reader.result()["delays_us"]
     if len(found) != events:
@@ -46,25 +46,28 @@ def ring_delays(events: int) -> list[float]:
     return found
 
 
-def message_delays(events: int) -> list[float]:
-    """The same for messages over a ZeroMQ PUSH/PULL pair on ipc, from just before `send` to just after `recv`."""
+def message_delays(events: int, rate_hz: float = RATE_HZ, address: str = "") -> list[float]:
+    """The same for messages over a ZeroMQ PUSH/PULL pair, from just before `send` to just after `recv`.
+
+    They go over ipc unless there is an address to bind.
+    """
     import zmq
 
     with tempfile.TemporaryDirectory(prefix="mimodaq-bench-") as folder:
-        address = f"ipc://{folder}/messages"
+        address = address or f"ipc://{folder}/messages"
         with (
             Child("latency_receiver", address=address, events=events) as receiver,
             zmq.Context() as context,
             context.socket(zmq.PUSH) as socket,
         ):
-            socket.connect(address)
+            socket.connect(receiver.address)
             message = np.zeros(1, _EVENT)
 
             def send() -> None:
                 message["sent"][0, 0] = time.monotonic_ns()
                 socket.send(message.tobytes())
 
-            _paced(send, events)
+            _paced(send, events, rate_hz)
             found: list[float] = receiver.result()["delays_us"]
     return found
 

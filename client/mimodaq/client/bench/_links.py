@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -12,13 +13,15 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from mimodaq.client.bench._children import Child
+from mimodaq.client.bench._children import RESULT_S, Child
 from mimodaq.client.bench._results import BenchError
-from mimodaq.client.bench._rings import GROUP, ring_of
+from mimodaq.client.bench._rings import GROUP, SMALL, ring_of
 from mimodaq.link import LinkOrder
 from mimodaq.ring import Ring
 
 MESSAGE_BYTES: Final = 1_000_000
+LATENCY_EVENT: Final = np.dtype([("sent", "<i8", (3,))])
+"""24 bytes; the first number is the time of departure."""
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -158,44 +161,84 @@ def link_rate(events: int, dtype: np.dtype[Any], slots: int, way: Way, batch: in
             stack.enter_context(Child("reader", segment=link.mirror.segment, group=GROUP, batch=batch)) for link in made
         ]
         share = events // links
+        for link in made:
+            link.source.pause()
         writers = [
             stack.enter_context(Child("link_writer", segment=link.source.segment, events=share, batch=batch))
             for link in made
         ]
+        begin = time.monotonic()
+        for link in made:
+            link.source.resume()
         found = [reader.result() for reader in readers]
-        begun = [writer.result() for writer in writers]
+        for writer in writers:
+            writer.result()
         for link in made:
             link.finish()
     if any(f["events"] != share for f in found):
         raise BenchError(f"{share} events went into each link, {[f['events'] for f in found]} came out")
-    seconds: float = max(f["end"] for f in found) - min(f["begin"] for f in begun)
+    seconds: float = max(f["end"] for f in found) - begin
     return share * links / seconds
 
 
-def raw_rate(events: int, event_bytes: int, way: Way) -> float:
+def raw_rate(events: int, event_bytes: int, way: Way, span: int = 0) -> float:
     """The same number of bytes as ZeroMQ messages of 1 MB from one process to another, as events per second.
 
-    PUSH/PULL, `copy=False` at both ends, always the same message: the limit of what ZeroMQ can carry.
+    PUSH/PULL, `copy=False` at both ends. With `span` 0 it is always the same message, and nobody looks at it: the limit
+    of what ZeroMQ can carry. Otherwise the messages lie in `span` places and are copied into as many: what a
+    program needs at least that has its data in a ring here, and wants them in a ring there.
     """
     count = max(1, round(events * event_bytes / MESSAGE_BYTES))
     keys = way.keys
+    common: dict[str, Any] = {"count": count, "size": MESSAGE_BYTES, "span": span}
     with ExitStack() as stack:
+        address = f"tcp://{way.address}:*"
         receiver = stack.enter_context(
-            Child("raw_receiver", way.from_there, address=f"tcp://{way.address}:*", count=count, keys=keys.server)
+            Child("raw_receiver", way.from_there, address=address, keys=keys.server, **common)
         )
         address = receiver.address
         sender = stack.enter_context(
-            Child(
-                "raw_sender",
-                way.from_here,
-                address=address,
-                count=count,
-                size=MESSAGE_BYTES,
-                server=keys.server[0],
-                keys=keys.client,
-            )
+            Child("raw_sender", way.from_here, address=address, server=keys.server[0], keys=keys.client, **common)
         )
         end = receiver.result()["end"]
         begin = sender.result()["begin"]
     seconds: float = end - begin
     return count * MESSAGE_BYTES / event_bytes / seconds
+
+
+def link_delays(events: int, rate_hz: float) -> list[float]:
+    """Delays in µs from just before `commit` on one side to just after `get` on the other."""
+    with (
+        Link(LATENCY_EVENT, 1024, Way()) as link,
+        Child("latency_reader", segment=link.mirror.segment, group=GROUP) as reader,
+        Child("paced_writer", segment=link.source.segment, events=events, rate_hz=rate_hz) as writer,
+    ):
+        found: list[float] = reader.result()["delays_us"]
+        writer.result()
+        link.finish()
+    if len(found) != events:
+        raise BenchError(f"{events} events went into the link, {len(found)} came out")
+    return found
+
+
+def lost_by_kills(events: int, kills: int) -> float:
+    """Events lost or doubled when the receiver is killed and started again so often at full rate."""
+    with ExitStack() as stack:
+        link = stack.enter_context(Link(SMALL, 200_000, Way()))
+        reader = stack.enter_context(Child("reader", segment=link.mirror.segment, group=GROUP, batch=4096))
+        writer = stack.enter_context(Child("link_writer", segment=link.source.segment, events=events, batch=4096))
+        for i in range(kills):
+            _wait_until(link.mirror, (i + 1) * events // (kills + 2))
+            link.receiver.__exit__()
+            link.receiver = stack.enter_context(End("receiver", link.receiver_order))
+        found = reader.result()
+        writer.result()
+        link.finish()
+    return float(abs(events - found["events"]))
+
+
+def _wait_until(ring: Ring, events: int) -> None:
+    with ring.observer() as observer:
+        while ring.status().committed < events:
+            if observer.get(RESULT_S) is None:
+                raise BenchError(f"the link ended before event {events}")
