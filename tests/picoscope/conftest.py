@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mimodaq.picoscope import _publish
 from picoscope.rigs import Desk, PurePython, StandIn
 from picoscope.standin import build
 
@@ -19,12 +20,19 @@ def libraries(pytestconfig):
     return lru_cache(lambda family: build.build(family, folder))
 
 
-@pytest.fixture(params=["python", *build.FLAGS])
-def rig(request):
+INTO_SLOTS, COPIED = 0, 10**6
+"""Values of COPY_BELOW_BYTES for both ways of counts into the buffer, whatever the length of the waveforms."""
+RIGS = [(name, INTO_SLOTS) for name in ("python", *build.FLAGS)] + [("python", COPIED), ("ps3000a", COPIED)]
+
+
+@pytest.fixture(params=RIGS, ids=lambda pair: f"{pair[0]}{', copied' if pair[1] else ''}")
+def rig(request, monkeypatch):
     """Each scope in turn: the one in Python, the families of the library."""
-    if request.param == "python":
+    name, below = request.param
+    monkeypatch.setattr(_publish, "COPY_BELOW_BYTES", below)
+    if name == "python":
         return PurePython()
-    return StandIn(request.param, request.getfixturevalue("libraries")(request.param))
+    return StandIn(name, request.getfixturevalue("libraries")(name))
 
 
 @pytest.fixture

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
 from mimodaq.picoscope import ScopeError
-from picoscope.rigs import COUNTS, Events, config, numbers_of
+from mimodaq.picoscope._fake import FakeScope
+from mimodaq.picoscope._source import _told_by_asking
+from mimodaq.ring import RingEnding
+from picoscope.rigs import COUNTS, Desk, Events, PurePython, config, numbers_of
 
 
 def test_every_capture_is_in_the_buffer_once_in_order_and_byte_by_byte(desk):
@@ -146,6 +152,13 @@ def test_live_and_dead_time_are_those_of_the_whole_readout(desk):
     assert 0 < figures["live_time_fraction"] < 1
 
 
+def test_slow_transfers_are_dead_time(desk):
+    desk.rig.set(transfer_ns_per_byte=1000)
+    ring = desk.ring(limit=40)
+    desk.read_out(ring)
+    assert desk.figures["dead_ns"]["transfer"] >= 40 * 2 * 50 * 2 * 1000
+
+
 @pytest.mark.parametrize("where", ["capturing", "transfer"])
 def test_an_unplugged_scope_is_opened_again_and_the_gap_is_written_down(desk, where):
     desk.rig.set(unplug_after=20, failed_opens=0, unplug_in_transfer=where == "transfer")
@@ -160,6 +173,16 @@ def test_an_unplugged_scope_is_opened_again_and_the_gap_is_written_down(desk, wh
     assert desk.figures["gap_ns"] > 0
     assert len(desk.flags) == 1
     assert "gone" in desk.flags[0]
+
+
+@pytest.mark.parametrize("status", [0x7, 0xC, 0x4A, 0x4C])
+def test_every_answer_of_a_scope_that_is_gone_is_understood(desk, status):
+    desk.rig.set(unplug_after=20, lost_status=status)
+    ring = desk.ring(limit=60)
+    desk.read_out(ring)
+    (gap,) = desk.figures["gaps"]
+    assert f"0x{status:X}" in gap["reason"]
+    assert len(numbers_of(Events(ring).rest().events)) == 60
 
 
 def test_a_scope_that_stays_away_is_tried_again_with_growing_pauses(desk):
@@ -245,6 +268,55 @@ def test_what_the_scope_has_really_set_is_told(desk):
     assert figures["channels"]["chB"]["range_V"] == 1
     assert figures["channels"]["chB"]["gain_V"] == pytest.approx(1 / full)
     assert figures["scope"]["serial"]
+
+
+def test_options_arrive_at_the_scope(standin, tmp_path):
+    desk = Desk(standin, tmp_path)
+    trigger = {"source": "EXT", "level": "2.5 V", "edge": "rising", "delay": "400 ns", "auto": "1.5 s"}
+    try:
+        channels = {"A": {"range": "500 mV", "bandwidth": "20 MHz"}, "B": {"range": "1 V"}}
+        generator = {"wave": "triangle", "frequency": "10 kHz", "amplitude": "2 V", "offset": "-0.5 V"}
+        desk.read_out(desk.ring(limit=1), config(trigger=trigger, channels=channels, signal_generator=generator))
+        arrived = {
+            name: standin.get(f"trigger.{name}") for name in ("source", "threshold", "direction", "delay", "auto_ms")
+        }
+        assert arrived == {"source": 4, "threshold": 16384, "direction": 2, "delay": 100, "auto_ms": 1500}
+        generated = [standin.get(f"generator.{name}") for name in ("wave", "frequency", "size", "offset")]
+        assert generated == [2, 10_000, 2_000_000, -500_000]
+        assert standin.get("bandwidth.A") == 1
+        desk.read_out(desk.ring(limit=1), config(trigger={"source": "none"}))
+        assert standin.get("trigger.enable") == 0
+    finally:
+        desk.close()
+
+
+def test_being_told_to_stop_does_not_break_into_a_transfer(tmp_path):
+    rig = PurePython()
+    desk = Desk(rig, tmp_path)
+    told = []
+
+    def end(*_):
+        told.append(True)
+        raise RingEnding("told to stop")
+
+    class Interrupted(FakeScope):
+        def fetch(self, first, count, samples):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return super().fetch(first, count, samples)
+
+    rig.driver = lambda: Interrupted(script=rig.script)
+    before = signal.signal(signal.SIGTERM, end)
+    ring = desk.ring()
+    try:
+        with _told_by_asking():
+            desk.read_out(ring, look=lambda: bool(told))
+        assert signal.getsignal(signal.SIGTERM) is end
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    numbers = numbers_of(Events(ring).rest().events)
+    assert np.array_equal(numbers, np.arange(len(numbers)))
+    assert len(numbers) >= 8
+    desk.close()
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 
 from mimodaq.functions import Surroundings, check_surroundings
 from mimodaq.picoscope import SettingsError, picoscope, read_settings
@@ -37,6 +40,15 @@ def test_the_readable_form():
     assert settings.generator == Generator("sine", 100e3, 0.4)
     assert (settings.interval_ns, settings.pre_samples(1000), settings.captures) == (4.0, 200, 500)
     assert (settings.serial, settings.max_latency_s, settings.on_disconnect) == ("GQ123/0001", 0.2, "reopen")
+
+
+def test_the_setup_in_the_documentation_is_one():
+    text = (Path(__file__).parents[2] / "docs" / "picoscope.md").read_text()
+    entry = yaml.safe_load(text.split("```yaml")[1].split("```")[0])
+    buffer = np.dtype([(name, kind, (1000,)) for name, kind in entry["RingBuffer"][0]["RB_1"]["data_type"].values()])
+    given = entry["Functions"][0]["Fkt_1"]["config"]
+    assert read_settings(given).trigger == Trigger("A", -0.03, "falling")
+    assert check_surroundings(picoscope, given, Surroundings({}, {"RB_1": buffer}, {})) == []
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,14 @@ def bench(
 
 
 @app.command()
+def doctor(json_: Json = False) -> None:
+    """See what a PicoScope readout needs: libraries, scopes, permissions, USB. Each fault comes with its remedy."""
+    from mimodaq.client._doctor import doctor as carry_out
+
+    raise typer.Exit(carry_out(json_))
+
+
+@app.command()
 def node(
     name: Annotated[str, typer.Argument(help="Name of this host in setups (hosts:).", metavar="NAME")],
     broker: Annotated[

@@ -9,6 +9,7 @@ from mimodaq.picoscope._driver import ScopeDriver, Unit
 from mimodaq.picoscope._families import AUTO_ORDER, FAMILIES
 from mimodaq.picoscope._fields import Fields
 from mimodaq.picoscope._load import LibraryMissingError
+from mimodaq.picoscope._sdk6000 import open_driver
 from mimodaq.picoscope._settings import Settings, SettingsError, check_settings
 from mimodaq.picoscope._status import NO_SEGMENTS, NoScopeError, ScopeError, StatusError
 from mimodaq.picoscope._values import (
@@ -50,24 +51,23 @@ class Arrangement:
 
 def find_driver(settings: Settings) -> ScopeDriver:
     """The driver of the family; for `auto` that of the first family with a scope, or with the one asked for."""
-    from mimodaq.picoscope._sdk6000 import open_driver
-
     if settings.known_family is not None:
         return open_driver(settings.known_family, settings.library)
     seen = []
+    missing: list[LibraryMissingError] = []
     for name in AUTO_ORDER:
         try:
             driver = open_driver(FAMILIES[name], settings.library)
         except LibraryMissingError as error:
+            missing.append(error)
             seen.append(f"{name}: no library")
-            last = error
             continue
         units = driver.units()
         if settings.serial in units or (units and settings.serial is None):
             return driver
         seen.append(f"{name}: {', '.join(units) or 'no scope'}")
-    if all(text.endswith("no library") for text in seen):
-        raise LibraryMissingError(f"looking for a scope of any family: no library was found. For example {last}")
+    if len(missing) == len(AUTO_ORDER):
+        raise LibraryMissingError(f"looking for a scope of any family: no library was found. For example {missing[0]}")
     raise NoScopeError(
         f"looking for a scope of any family: {'; '.join(seen)}. Plug it in, close PicoScope 7 and other programs that "
         "may hold it; `mimodaq doctor` looks at libraries and permissions."

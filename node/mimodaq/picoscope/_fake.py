@@ -44,6 +44,8 @@ class Script:
     """How often opening fails before it is plugged in again."""
     power: int = 0
     """A status with which opening asks about the supply."""
+    lost_status: int = st.NOT_RESPONDING
+    """What an unplugged scope answers."""
     unplug_in_transfer: bool = False
     """The scope vanishes in the middle of a transfer instead of while it captures."""
     counter: bool = True
@@ -94,7 +96,6 @@ class FakeScope:
         self._available = 0
         self._first = 0
         self._view: View | None = None
-        self._direction = self._auto = self._delay = 0
 
     def _called(self, name: str) -> None:
         """Count a call; raises what an absent scope answers."""
@@ -102,7 +103,7 @@ class FakeScope:
         if not self._is_open:
             check(name, st.INVALID_HANDLE)
         if self.script.is_unplugged:
-            check(name, st.NOT_RESPONDING)
+            check(name, self.script.lost_status)
 
     def _not_while_sampling(self, name: str) -> None:
         if self._is_running:
@@ -172,7 +173,6 @@ class FakeScope:
     def set_trigger(self, source: int | None, threshold: int, direction: int, delay: int, auto_ms: int) -> None:
         """Trigger on a source, or at once."""
         self._called("SetSimpleTrigger")
-        self._direction, self._delay, self._auto = direction, delay, auto_ms
 
     def set_generator(self, values: GeneratorValues) -> None:
         """Start the signal generator."""

@@ -36,11 +36,6 @@ class Fields:
     """Counts straight from the driver; otherwise floats in volts."""
     numbers: tuple[str, ...]
 
-    @property
-    def letters(self) -> str:
-        """The channels that are read."""
-        return "".join(channel.letter for channel in self.channels)
-
 
 def match_fields(settings: Settings, dtype: np.dtype[Any]) -> tuple[Fields | None, list[str]]:
     """How channels and fields go together; or what does not fit."""

@@ -11,6 +11,7 @@ from typing import Final
 
 from mimodaq.picoscope._families import FAMILIES
 from mimodaq.picoscope._load import INSTALL, LibraryMissingError, find_file
+from mimodaq.picoscope._sdk6000 import open_driver
 from mimodaq.picoscope._status import ScopeError, ScopeLostError
 
 VENDOR_ID: Final = "0ce9"
@@ -76,8 +77,6 @@ def _wrapper() -> Finding:
 
 
 def _library(name: str, file: str, serials: set[str]) -> Finding:
-    from mimodaq.picoscope._sdk6000 import open_driver
-
     what = f"lib{name}"
     try:
         driver = open_driver(FAMILIES[name], file if os.sep in file else None)

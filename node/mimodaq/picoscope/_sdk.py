@@ -85,7 +85,8 @@ class SdkScope:
             power = f"{st.meaning(status)}: {st.remedy(status)}"
             status = self.call("ChangePowerSource")(self._handle, status)
         if status or self._handle <= 0:
-            self._handle, handle = 0, self._handle
+            handle = self._handle
+            self.close()
             if status in (st.OK, st.NOT_FOUND) or not handle:
                 raise NoScopeError(self._nobody(serial))
             check("OpenUnit", status)
@@ -124,8 +125,8 @@ class SdkScope:
 
     def close(self) -> None:
         """Stop and close; a scope that is gone needs no closing."""
-        if self._handle:
-            handle, self._handle = self._handle, 0
+        handle, self._handle = self._handle, 0
+        if handle > 0:
             self.call("Stop")(handle)
             self.call("CloseUnit")(handle)
 
@@ -283,7 +284,7 @@ class SdkScope:
 
 
 def complain_if_short(got: int, asked: int) -> None:
-    """Raise StatusError when a transfer has brought fewer samples than the capture has."""
+    """Raise ScopeError when a transfer has brought fewer samples than the capture has."""
     if got != asked:
         raise st.ScopeError(
             f"transferring captures: {got} samples came where {asked} were asked for. Lower `samples`, "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ctypes as c
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from mimodaq.picoscope import _status as st
 from mimodaq.picoscope._driver import Counters, Masks, Offsets
-from mimodaq.picoscope._families import EXTERNAL_FULL_SCALE
+from mimodaq.picoscope._families import EXTERNAL_FULL_SCALE, Family
 from mimodaq.picoscope._sdk import NO_RATIO, SdkScope, complain_if_short
 from mimodaq.picoscope._status import check
 from mimodaq.picoscope._values import GeneratorValues, Timebase
@@ -192,7 +192,7 @@ class Sdk6000aScope(SdkScope):
         return None if status else result
 
 
-def open_driver(family: Any, library: str | None) -> SdkScope:
+def open_driver(family: Family, library: str | None) -> SdkScope:
     """The adapter for a family."""
     adapters: dict[str, type[SdkScope]] = {"ps6000": Sdk6000Scope, "ps6000a": Sdk6000aScope}
     return adapters.get(family.name, SdkScope)(family, library)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any, Final
 
-from mimodaq.picoscope import _readout as ro
+from mimodaq.picoscope import _steps as step
 from mimodaq.picoscope._arrange import Arrangement, arrange, find_driver
 from mimodaq.picoscope._driver import ScopeDriver
 from mimodaq.picoscope._fake import FakeScope
@@ -23,20 +23,21 @@ from mimodaq.picoscope._fields import Fields, check_before_run, match_fields
 from mimodaq.picoscope._io import FunctionIO
 from mimodaq.picoscope._options import Fault
 from mimodaq.picoscope._publish import Publisher
-from mimodaq.picoscope._readout import Readout, Wish
+from mimodaq.picoscope._readout import Readout
 from mimodaq.picoscope._settings import Settings, SettingsError, read_settings
 from mimodaq.picoscope._simulation import read_simulation
 from mimodaq.picoscope._status import NOT_NOW, ScopeError, ScopeLostError, StatusError
+from mimodaq.picoscope._steps import Wish
 from mimodaq.ring import RingEnding, RingFull
 
 _CLAIM_S: Final = 5e-3
 """How long to wait for free slots before looking at the scope, and at what the run wants."""
-_ARMED: Final = ro.Armed()
-_BUSY: Final = ro.Looked(False)
-_READY: Final = ro.Looked(True)
-_FETCHED: Final = ro.Fetched()
-_PUBLISHED: Final = ro.Published()
-_WAITED: Final = ro.Waited()
+_ARMED: Final = step.Armed()
+_BUSY: Final = step.Looked(False)
+_READY: Final = step.Looked(True)
+_FETCHED: Final = step.Fetched()
+_PUBLISHED: Final = step.Published()
+_WAITED: Final = step.Waited()
 
 
 def picoscope(io: FunctionIO, **options: Any) -> None:
@@ -76,16 +77,17 @@ def _told_by_asking() -> Iterator[None]:
         yield
         return
     before = signal.getsignal(signal.SIGTERM)
+    if not callable(before):  # it ends the process, or is none of ours
+        yield
+        return
 
     def note(number: int, frame: FrameType | None) -> None:
-        if callable(before):
-            try:
-                before(number, frame)
-            except RingEnding:
-                return  # asked for by `stopping()`
+        try:
+            before(number, frame)
+        except RingEnding:
+            return  # `stopping()` tells
 
-    if callable(before):
-        signal.signal(signal.SIGTERM, note)
+    signal.signal(signal.SIGTERM, note)
     try:
         yield
     finally:
@@ -158,9 +160,9 @@ class Session:
     def _loop(self) -> None:
         readout = self._readout
         self._look_at_run()
-        action = readout.handle(ro.Begun(), self._now_ns(), self._wish)
+        action = readout.handle(step.Begun(), self._now_ns(), self._wish)
         try:
-            while not isinstance(action, ro.Leave):
+            while not isinstance(action, step.Leave):
                 try:
                     event = self._carry_out(action)
                 except ScopeLostError as error:
@@ -170,14 +172,14 @@ class Session:
             readout.close_gap(self._now_ns())
             self._io.note(**self._publisher.figures(readout, self._now_ns()))
 
-    def _carry_out(self, action: ro.Action) -> ro.Event:
+    def _carry_out(self, action: step.Action) -> step.Event:
         match action:
-            case ro.Look(wait_s):
+            case step.Look(wait_s):
                 if wait_s:
                     self._sleep(wait_s)
                 self._look_at_run()
                 return _READY if self._driver.is_ready() else _BUSY
-            case ro.Arm(captures):
+            case step.Arm(captures):
                 if captures != self._captures:
                     self._driver.set_captures(captures)
                     self._captures = captures
@@ -185,27 +187,27 @@ class Session:
                 self._driver.run(arrangement.pre, arrangement.post, arrangement.timebase.number)
                 self._publisher.armed()
                 return _ARMED
-            case ro.Prepare(first, count):
-                return ro.Prepared(self._claim(first, count))
-            case ro.Fetch(first, count):
+            case step.Prepare(first, count):
+                return step.Prepared(self._claim(first, count))
+            case step.Fetch(first, count):
                 if self._registers_late:
                     self._publisher.register(first, count)
                 assert self._readout.batch is not None
                 self._publisher.fetch(self._readout.batch, first, count)
                 return _FETCHED
-            case ro.Publish():
+            case step.Publish():
                 self._publisher.publish(self._readout.books)
                 return _PUBLISHED
-            case ro.Halt():
+            case step.Halt():
                 captures = self._driver.stop()
-                return ro.Halted(captures)
-            case ro.Wait(wait_s):
+                return step.Halted(captures)
+            case step.Wait(wait_s):
                 self._sleep(wait_s)
                 self._look_at_run()
                 return _WAITED
-            case ro.Reopen():
+            case step.Reopen():
                 return self._reopen()
-            case ro.Leave():
+            case step.Leave():
                 raise AssertionError("the loop ends before")
 
     def _look_at_run(self) -> None:
@@ -237,14 +239,14 @@ class Session:
 
     # -- without a scope ----------------------------------------------------------------------------------------
 
-    def _lost(self, error: ScopeLostError) -> ro.Event:
+    def _lost(self, error: ScopeLostError) -> step.Event:
         if not self._readout.is_lost:
             name = f"scope {self._settings.serial}" if self._settings.serial else "the scope"
             self._io.log.error("%s is gone: %s", name, error)
             self._io.flag(f"{name} was gone for a while ({error})")
-        return ro.Lost(str(error))
+        return step.Lost(str(error))
 
-    def _reopen(self) -> ro.Event:
+    def _reopen(self) -> step.Event:
         if self._settings.on_disconnect == "fail":
             raise ScopeError(
                 f"the scope is gone and `on_disconnect` is fail. Plug it in and start again, or set it to reopen. "
@@ -258,8 +260,8 @@ class Session:
                 self._complaint = str(error)
                 self._io.log.warning("the scope is not back yet, trying again: %s", error)
             self._look_at_run()
-            return ro.NotReopened()
+            return step.NotReopened()
         self._complaint = ""
         self._io.log.warning("the scope is back; what happened meanwhile is missing (see `gaps` in run.json)")
         self._look_at_run()
-        return ro.Reopened()
+        return step.Reopened()

@@ -39,8 +39,8 @@ def event_times(
 ) -> tuple[npt.NDArray[np.float64], int]:
     """Trigger times in s UTC of all captures of a batch, and their quality.
 
-    The last capture of a complete batch has ended it, and none was before arming. In a batch that was stopped, the captures lie anywhere between
-    arming and stopping: the middle is taken.
+    The last capture of a complete batch has ended it, and none was before arming. In a batch that was stopped, the
+    captures lie anywhere between arming and stopping: the middle is taken.
     """
     last = ended_utc_s - post_ns / 1e9
     if captures == 1:

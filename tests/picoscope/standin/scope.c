@@ -49,6 +49,8 @@ static double *entry(const char *name) {
 #define AT(name) (*({ static double *place; if (!place) place = entry(name); place; })) /* looked up once: places stay */
 #define get(name) AT(name)
 
+#define GONE (get("lost_status") ? (Status)get("lost_status") : (Status)NOT_RESPONDING)
+
 static int16_t *recording;
 static size_t rec_events, rec_channels, rec_samples;
 
@@ -150,7 +152,7 @@ __attribute__((constructor)) static void begin(void) {
 #define UNIT(name) \
     ++AT("calls." name); \
     if (h < 1 || h > UNITS || !unit[h - 1].is_open) return INVALID_HANDLE; \
-    if (get("unplugged")) return NOT_RESPONDING; \
+    if (get("unplugged")) return GONE; \
     Unit *u = &unit[h - 1]; (void)u
 
 /* -- which scope --------------------------------------------------------------------------------------------------- */
@@ -269,6 +271,7 @@ Status FN(SetChannel)(int16_t h, int32_t channel, int16_t enabled, int32_t coupl
 }
 Status FN(SetBandwidthFilter)(int16_t h, int32_t channel, int32_t limiter) {
     UNIT("SetBandwidthFilter");
+    if (!channel) *entry("bandwidth.A") = limiter;
     return channel < 0 || channel >= get("channels") ? INVALID_CHANNEL : limiter < 0 || limiter > 3 ? INVALID_PARAMETER : OK;
 }
 Status FN(GetAnalogueOffset)(int16_t h, int32_t range, int32_t coupling, float *most, float *least) {
@@ -442,11 +445,11 @@ Status FN(IsReady)(int16_t h, int16_t *ready) {
     if (h < 1 || h > UNITS || !unit[h - 1].is_open) return INVALID_HANDLE;
     Unit *u = &unit[h - 1];
     *ready = 0;
-    if (!u->running) { *ready = (int16_t)u->has_data; return get("unplugged") ? NOT_RESPONDING : OK; }
+    if (!u->running) { *ready = (int16_t)u->has_data; return get("unplugged") ? GONE : OK; }
     uint32_t n = count_done(u);
     if (n < u->wanted && !get("unplug_after") && !get("unplugged")) return OK;
     if (get("unplug_after") && !get("unplug_in_transfer") && u->first + n >= get("unplug_after")) *entry("unplugged") = 1;
-    if (get("unplugged")) return NOT_RESPONDING;
+    if (get("unplugged")) return GONE;
     if (n == u->wanted) { complete(u, n); *ready = 1; }
     return OK;
 }
@@ -488,7 +491,7 @@ static Status transfer(Unit *u, uint32_t *samples, uint32_t from, uint32_t to, i
     if (*samples > n) *samples = n;
     for (uint32_t k = from; k <= to; k++) {
         int16_t mask = 0;
-        if (get("unplug_in_transfer") && u->first + k >= get("unplug_after")) { *entry("unplugged") = 1; return NOT_RESPONDING; }
+        if (get("unplug_in_transfer") && u->first + k >= get("unplug_after")) { *entry("unplugged") = 1; return GONE; }
         for (int c = 0; c < CHANNELS; c++)
             if (u->on[c]) {
                 int32_t length = u->length[c][k] < (int32_t)*samples ? u->length[c][k] : (int32_t)*samples;
