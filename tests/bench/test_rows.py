@@ -39,6 +39,7 @@ ROWS = {
         "link.kill.lost",
     ],
     "write": ["write.parquet.68kB", "write.parquet.64B", "write.csv.64B"],
+    "cluster": ["cluster.start", "cluster.stop", "cluster.hung", "cluster.killed"],
     "run": [
         "run.spectrum.project",
         "run.spectrum.built-in",

@@ -1,5 +1,7 @@
 """Two hundred nodes with twenty buffers each, over the real bytes, in one process."""
 
+import pytest
+
 from cluster.simulation import Simulation
 from mimodaq.protocol import cluster_events as ce
 from mimodaq.protocol import codec as c
@@ -23,7 +25,7 @@ def test_200_nodes_with_20_buffers_each_make_a_run(load):
     assert set(sim.states().values()) == {State.RUNNING}
     snapshot = sim.broker.brain.cluster(sim.world.now)
     assert len(snapshot.nodes) == 200
-    assert snapshot.nodes[0].rate_hz == 20 * 1e5
+    assert snapshot.nodes[0].rate_hz == pytest.approx(20 * 1e5, rel=1e-3)  # shown figures are rounded
     assert len(c.encode(snapshot)) < 100_000
     assert isinstance(sim.broker.brain.handle(ce.Wake(), sim.world.now), list)
     assert sim.do("stop").ok

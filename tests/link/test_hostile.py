@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import zmq
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from link.ends import GROUP, LOCAL, End, Pair, check_in_order, check_ledger, new_keys, produce, produce_until_told
+from link.ends import GROUP, LOCAL, End, Pair, check_in_order, check_ledger, new_keys, produce_until_told
 from link.relay import Keys, Relay
 from link.test_messages import MESSAGES
 from mimodaq.link import LinkError, LinkOrder
@@ -74,8 +74,8 @@ def lie(between: Between, lies: int, result: tuple[int, int]) -> None:
     total = check_ledger(between.source, between.mirror, "link")
     assert int(os.read(result[0], 100)) == total == between.source.status().committed
     assert total > 0
-    assert between.receiver.last("figures")["garbage"] > lies // 50
-    assert between.sender.last("figures")["garbage"] > lies // 50
+    assert between.receiver.last("figures")["garbage"] > 100
+    assert between.sender.last("figures")["garbage"] > 100
 
 
 @pytest.mark.parametrize("has_keys", [False, True], ids=["plain", "curve"])
@@ -104,7 +104,7 @@ def test_who_does_not_have_the_key_of_the_sender_is_turned_away(
     pair = new_pair(keys=keys)
     hello = link.encode(Hello("link", "a ring", 1, "[]", 24, 1000))
     with (
-        Child(produce, pair.source, 20_000),
+        Child(produce_until_told, pair.source),
         Child(check_in_order, pair.mirror, pipe[1]),
         zmq.Context() as context,
         context.socket(zmq.DEALER) as thief,
@@ -121,9 +121,10 @@ def test_who_does_not_have_the_key_of_the_sender_is_turned_away(
         plain.connect(pair.sender.order.endpoint)
         plain.send(hello)
         babble(pair.sender.order.endpoint)
+        pair.source.end()
         assert [end.end() for end in pair.ends] == [0, 0]
         assert not plain.poll(0)
-    assert check_ledger(pair.source, pair.mirror, pair.link) == 20_000
+    assert check_ledger(pair.source, pair.mirror, pair.link) == pair.source.status().committed
     assert pair.receiver.last("figures")["garbage"] == 0
 
 
@@ -172,6 +173,7 @@ ME = Identity("link", "ring", "[]", 100)
 NONCE = 5
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(MESSAGES, st.booleans(), st.floats(0.0, 1.0)), max_size=60))
 def test_no_message_makes_a_receiver_forget_or_invent_events(script: list[tuple[link.Message, bool, float]]) -> None:
     receiver = Receiver(ME, Settings(), Kept(7, 100, False, 0), lambda: NONCE, 0.0)
@@ -189,6 +191,7 @@ def test_no_message_makes_a_receiver_forget_or_invent_events(script: list[tuple[
         assert not receiver.is_ended or any(isinstance(m, Ping) and m.final == 100 for m, _, _ in script)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(MESSAGES, st.booleans(), st.floats(0.0, 1.0)), max_size=60))
 def test_no_message_makes_a_sender_release_what_it_was_not_handed(
     script: list[tuple[link.Message, bool, float]],

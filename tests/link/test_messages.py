@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mimodaq.link._copies import dtype_of
 from mimodaq.protocol import link
+from mimodaq.protocol import link_window_messages as window
 from mimodaq.protocol.link import HEADER_LIMIT, Batch, MessageError
 from mimodaq.protocol.link_messages import Ack, Bye, Hello, Open, Ping, Refused, Unknown, Welcome
+from mimodaq.protocol.link_window_messages import Ask, Copies, Denied, Here, Later, Over
 
 MAGIC, VERSION = "mimodaq.link", 1
 NUMBER = st.integers(0, 2**63 - 1)
@@ -26,17 +29,68 @@ MESSAGES = st.one_of(
 )
 
 
+LOOKS = st.one_of(
+    st.builds(Ask, NUMBER, st.text(max_size=90), NUMBER, st.integers(-1, 2**40)),
+    st.builds(Copies, NUMBER, st.text(max_size=90), NUMBER, NUMBER, st.integers(-1, 2**40), st.booleans()),
+    st.builds(Later, NUMBER, NUMBER),
+    st.builds(Denied, NUMBER, st.text(max_size=90)),
+    st.builds(Here, st.text(max_size=90), st.text(max_size=90), st.text(max_size=90), NUMBER, NUMBER, st.booleans()),
+    st.builds(Over, NUMBER),
+)
+
+
+@settings(deadline=None)
+@given(LOOKS, st.data())
+def test_what_is_said_at_a_window_survives_the_wire_or_is_refused(message: window.Message, data: st.DataObject) -> None:
+    raw = bytearray(window.encode(message))
+    assert window.decode(bytes(raw)) == message
+    raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        window.encode(window.decode(bytes(raw)))
+    except MessageError:
+        return
+
+
+@pytest.mark.parametrize(
+    ("dtype", "event_bytes"),
+    [
+        ("no JSON", 4),
+        ("[]", 0),
+        ("{}", 4),
+        ('[["a", "<f4", [1]]]', 8),
+        ('[["a", "O", [1]]]', 8),
+        ('[["a", "<f4", ["x"]]]', 4),
+        ('[["a", "<f4", [-1]]]', 4),
+        ('[["a", "rubbish", [1]]]', 4),
+        ('[["a"]]', 4),
+        ("[" * 5000, 4),
+    ],
+)
+def test_events_of_a_senseless_kind_are_refused(dtype: str, event_bytes: int) -> None:
+    with pytest.raises(MessageError, match="the kind"):
+        dtype_of(Copies(1, dtype, event_bytes, 1, 0, False))
+
+
+@pytest.mark.parametrize(("events", "metadata"), [(99, 32), (100, 31), (0, 0)])
+def test_frames_that_do_not_fit_copies_are_refused(events: int, metadata: int) -> None:
+    with pytest.raises(MessageError):
+        window.check_copies(Copies(1, "[]", 100, 1, 0, False), events, metadata)
+
+
+@settings(deadline=None)
 @given(MESSAGES)
 def test_a_message_survives_the_wire(message: link.Message) -> None:
     assert link.decode(link.encode(message)) == message
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_noise_is_refused(raw: bytes) -> None:
     with pytest.raises(MessageError):
         link.decode(raw)
 
 
+@settings(deadline=None)
 @given(MESSAGES, st.data())
 def test_a_damaged_message_is_refused_or_is_another_message(message: link.Message, data: st.DataObject) -> None:
     raw = bytearray(link.encode(message))

@@ -83,6 +83,20 @@ def test_a_place_that_is_given_up_returns_its_events(ring: Ring) -> None:
         assert anew.taken == 0
 
 
+def test_a_place_that_retires_returns_its_events_and_stays_on_record(ring: Ring) -> None:
+    put(ring, 5)
+    place = ring.reader("g", "link", kept=True)
+    place.take(3)
+    place.release(1)
+    place.retire()
+    found = ring.place("link", "g")
+    assert found is not None
+    assert (found.is_finished, found.released, found.position) == (True, 1, 1)
+    assert numbers(drain(ring, "g")) == [1, 2, 3, 4]
+    assert ring.status().groups[0].redelivered == 0
+    ring.verify()
+
+
 def test_a_dead_place_is_given_up_from_outside(ring: Ring, dead: Identity) -> None:
     put(ring, 3)
     place = ring.reader("g", "link", kept=True)

@@ -97,16 +97,21 @@ def test_an_abort_ends_everything_and_a_new_run_works(chain):
 def test_a_start_that_one_host_cannot_carry_out_is_undone_on_all(new_cluster):
     cluster = new_cluster(DAQ, STO, real=False)
     session = cluster.start()
-    table = setup(filters=(DAQ,))
-    table["Functions"][2]["Fkt_3"]["config"]["filename"] = "../../../../../../../proc/nowhere/x"
-    answer = session.configure(cluster.write_setup(table, chain=MODULE))
+    broken = cluster.folder / "broken"
+    module = f"import os\n\nif os.path.exists({str(broken)!r}):\n    raise RuntimeError('no detector')\n{MODULE}"
+    answer = session.configure(cluster.write_setup(setup(filters=(STO,)), chain=module))
     assert answer.ok, answer.text
+    broken.touch()
     answer = session.ask("start")
     assert not answer.ok
-    assert "sto" in answer.text
-    row = wait_for_end(session, answer.run or 1)
+    assert "no detector" in answer.text
+    row = wait_for_end(session, answer.run)
     assert row.verdict in ("aborted", "interrupted")
     assert session.status().cluster.state.value == "configured"
+    broken.unlink()
+    answer = session.ask("start")
+    assert answer.ok, answer.text
+    assert session.ask("abort").ok
 
 
 def test_a_mistake_in_a_function_is_named_with_file_and_line(new_cluster):

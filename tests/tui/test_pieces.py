@@ -100,6 +100,12 @@ def test_the_footer_never_loses_what_was_said(width):
     assert width_of(footer(keys, "refused: " + "why " * 100, width)) == width
 
 
+@pytest.mark.parametrize("width", [-4, 0, 1, 2, 3])
+def test_text_is_broken_even_where_there_is_no_room(width):
+    for text in ("word", "漢字漢字", "a b", "", "\n\n"):
+        assert "".join(wrap(text, width)).replace(" ", "") == text.replace(" ", "").replace("\n", "")
+
+
 # -- waveforms ----------------------------------------------------------------------------------------------------
 
 

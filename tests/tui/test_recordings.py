@@ -119,6 +119,28 @@ async def test_a_recording_never_overwrites(tmp_path):
     assert (tmp_path / "feed").read_text() == "precious"
 
 
+async def feed_for(seat, feed, seconds):
+    for _ in range(seconds):
+        feed.advance(1.0)
+        await seat.settle()
+
+
+@in_a_loop
+async def test_a_full_disk_ends_the_recording_and_not_the_view(tmp_path, monkeypatch):
+    feed = SimulatedFeed(state=State.RUNNING)
+    async with console(RecordedFeed(feed, tmp_path / "feed")) as seat:
+        await feed_for(seat, feed, 2)
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("mimodaq.tui.recording._write", full)
+        await feed_for(seat, feed, 3)
+        assert "00:00:04" in seat.lines[0]
+        assert any("No space left" in entry.line.text for entry in seat.app.model.log.entries)
+    assert ReplayFeed(tmp_path / "feed").operator == "anna"
+
+
 # -- hours --------------------------------------------------------------------------------------------------------
 
 
@@ -153,8 +175,8 @@ def hours(number):
     return early, sizes(model), model
 
 
-def test_half_an_hour_of_trouble_leaves_no_more_behind_than_ten_minutes():
-    early, late, _ = hours(0.5)
+def test_twenty_minutes_of_trouble_leaves_no_more_behind_than_ten_minutes():
+    early, late, _ = hours(1 / 3)
     assert late == early
 
 

@@ -27,7 +27,9 @@ def test_a_rule_can_be_switched_off():
 
 
 def test_a_rule_can_be_added():
-    table = {"few": {"on": "buffer", "when": "rate_hz < 5", "level": "alarm", "do": "stop", "text": "only {rate_hz}/s"}}
+    table = {
+        "few": {"about": "buffer", "when": "rate_hz < 5", "level": "alarm", "do": "stop", "text": "only {rate_hz}/s"}
+    }
     rule = named(rules_from(table))["few"]
     assert (rule.level, rule.do) == (Level.ALARM, ("stop",))
     assert rule.describe(Subject("buffer", "pi", "RB_1"), {"rate_hz": 2.5}) == "pi RB_1: only 2.5/s"
@@ -38,18 +40,18 @@ def test_a_rule_can_be_added():
     [
         ([], "expected names with their rules, found list"),
         ({"fillling": "off"}, "switched off, but there is none"),
-        ({"x": {"when": "fill > 1"}}, "'on' is missing"),
-        ({"x": {"on": "buffer"}}, "'when' is missing"),
-        ({"x": {"on": "buffers", "when": "fill > 1"}}, "nothing called 'buffers'"),
-        ({"x": {"on": "buffer", "when": "full > 1"}}, "no figure 'full'"),
-        ({"x": {"on": "buffer", "when": "fill > 1", "level": "panic"}}, "note, warning or alarm"),
-        ({"x": {"on": "buffer", "when": "fill > 1", "for_s": "long"}}, "a number of seconds"),
-        ({"x": {"on": "buffer", "when": "fill > 1", "do": "explode"}}, "no action 'explode'"),
-        ({"x": {"on": "buffer", "when": "fill > 1", "do": "command"}}, "needs 'command:"),
-        ({"x": {"on": "buffer", "when": "fill > 1", "do": 3}}, "a list of texts"),
-        ({"x": {"on": "buffer", "when": "fill > 1", "text": "{full}"}}, "figures go in braces"),
-        ({"x": {"on": "buffer", "when": "fill > 1", "text": "{fill.__class__}"}}, "figures go in braces"),
-        ({"x": {"on": "buffer", "when": "fill > 1", "color": "red"}}, "no key 'color'"),
+        ({"x": {"when": "fill > 1"}}, "'about' is missing"),
+        ({"x": {"about": "buffer"}}, "'when' is missing"),
+        ({"x": {"about": "buffers", "when": "fill > 1"}}, "nothing called 'buffers'"),
+        ({"x": {"about": "buffer", "when": "full > 1"}}, "no figure 'full'"),
+        ({"x": {"about": "buffer", "when": "fill > 1", "level": "panic"}}, "note, warning or alarm"),
+        ({"x": {"about": "buffer", "when": "fill > 1", "for_s": "long"}}, "a number of seconds"),
+        ({"x": {"about": "buffer", "when": "fill > 1", "do": "explode"}}, "no action 'explode'"),
+        ({"x": {"about": "buffer", "when": "fill > 1", "do": "command"}}, "needs 'command:"),
+        ({"x": {"about": "buffer", "when": "fill > 1", "do": 3}}, "a list of texts"),
+        ({"x": {"about": "buffer", "when": "fill > 1", "text": "{full}"}}, "figures go in braces"),
+        ({"x": {"about": "buffer", "when": "fill > 1", "text": "{fill.__class__}"}}, "figures go in braces"),
+        ({"x": {"about": "buffer", "when": "fill > 1", "color": "red"}}, "no key 'color'"),
         ({"x": 3}, "expected keys"),
     ],
 )
