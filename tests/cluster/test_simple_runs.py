@@ -352,3 +352,13 @@ def test_shutdown_ends_the_daemons_only_without_a_run(sim):
     sim.world.run(1.0)
     assert all(host.brain is None for host in sim.hosts.values())
     assert sim.broker.brain is None
+
+
+def test_a_shutdown_that_did_not_get_through_is_said_again(sim):
+    configured(sim)
+    sim.network.cut.add("daq")
+    sim.ask("script", "shutdown")
+    sim.world.run(0.5)
+    sim.network.cut.clear()
+    assert sim.world.run_until(lambda: sim.broker.brain is None, 6.0)
+    assert all(host.brain is None for host in sim.hosts.values())

@@ -268,7 +268,7 @@ def test_shutdown_ends_the_nodes_and_the_broker(tmp_path, nodes):
             running = nodes(session._diagnosis.endpoints, "daq1")
             wait_until(lambda: "daq1" in session.status().reports, "the node is not there")
             wait_until(lambda: session.status().cluster.state is State.IDLE, "the broker does not learn")
-        assert "told to leave" in shell("shutdown").stdout
+        assert "the nodes have left" in shell("shutdown").stdout
         broker.ends(0)
         wait_until(lambda: not running.by_name, "the node does not leave")
 

@@ -98,6 +98,8 @@ class ClusterBrain(Situation):
     _shown: tuple[object, ...] = ()
     _is_dirty: bool = True
     _to_load: str | None = None
+    _leave_by: float | None = None
+    """Set when the nodes have been told to leave: then the broker goes, too."""
     _delayed: deque[Asked] = field(default_factory=lambda: deque(maxlen=CLIENTS_KEPT))
     """Commands that came while the state of the nodes was being learned."""
     _open: Boot = field(default_factory=Boot)
@@ -341,7 +343,28 @@ class ClusterBrain(Situation):
         for name, node in self._nodes.items():
             if not self._is_lost(name):
                 effects += self._send(name, node, Want(Verb.SHUTDOWN), now)
-        return [*effects, *self._finish(True, "the nodes are told to leave; the broker leaves"), Leave()]
+        self._leave_by, self._is_dirty = now + self.limits.act_s, True
+        return effects
+
+    def _go_on_leaving(self, now: float) -> list[Effect]:
+        """Tell the nodes again, until all have answered or it takes too long; then leave."""
+        assert self._leave_by is not None
+        effects: list[Effect] = []
+        waiting = []
+        for name, node in sorted(self._nodes.items()):
+            pending = node.pending
+            if pending is None or pending.want.verb is not Verb.SHUTDOWN or self._is_lost(name):
+                continue
+            waiting.append(name)
+            if now - pending.sent >= self.limits.retry_s:
+                pending.sent = now
+                effects.append(Send(name, pending.do))
+        if waiting and now < self._leave_by:
+            return effects
+        text = "the nodes have left; the broker leaves"
+        if waiting:
+            text = f"the broker leaves; {', '.join(waiting)} did not answer"
+        return [*effects, *self._finish(not waiting, text), Leave()]
 
     def _give_up(self, text: str, now: float) -> list[Effect]:
         """configure, arm or start has failed on a node: undo it on all."""
@@ -384,6 +407,8 @@ class ClusterBrain(Situation):
     def _go_on(self, now: float) -> list[Effect]:
         """Bring aim and nodes together until nothing changes any more."""
         self._look_at, self._looked = now + LOOK_S, now
+        if self._leave_by is not None:
+            return self._go_on_leaving(now)
         effects: list[Effect] = []
         for _ in range(8):  # every pass moves the aim on by one; a run has fewer than eight steps
             self._is_dirty = False

@@ -340,6 +340,8 @@ class Sender:
         if self._lost_said:
             return []
         self._lost_said = True
+        if not self.figures.reconnects and not self.sent:  # at the beginning of a run one end is there first
+            return [Say("info", f"link {self._me.link}: waiting for the other end for {silent_s:.1f} s")]
         return [Say("warning", f"link {self._me.link}: nothing heard for {silent_s:.1f} s, connecting again")]
 
     def _pause_now(self, now: float) -> None:

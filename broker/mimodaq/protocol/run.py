@@ -284,7 +284,7 @@ class Run:
             return []
         match event:
             case Begin():
-                effects = self._launch((w for w in self._workers.values() if not w.plan.is_source), now)
+                effects = self._launch((w for w in self._workers.values() if not w.plan.leaves_when_told), now)
                 effects += self._go_on_starting(now)
             case Ready(worker):
                 effects = self._ready(self._workers[worker], now)
@@ -342,9 +342,12 @@ class Run:
         return effects
 
     def _go_on_starting(self, now: float) -> list[Effect]:
-        """Launch the sources once everything else is up; the run is running once they are, too."""
+        """Launch the sources once everything else is up; the run is running once they are, too.
+
+        What another host feeds is no source here: the sooner it listens, the sooner the other host is ready.
+        """
         there = _GONE | {WorkerState.RUNNING}
-        if not all(w.state in there for w in self._workers.values() if not w.plan.is_source):
+        if not all(w.state in there for w in self._workers.values() if not w.plan.leaves_when_told):
             return []
         waiting = [w for w in self._workers.values() if w.state is WorkerState.WAITING]
         if waiting or not all(w.state in there for w in self._workers.values()):

@@ -174,7 +174,7 @@ def _links(reports: list[Report]) -> Table:
             table.add_row(
                 link.name,
                 report.node,
-                Text("up") if link.connected else Text("CUT", style="bold red"),
+                Text("up") if link.connected else Text("DOWN", style="bold red"),
                 rate(link.rate_hz),
                 count(link.lag),
                 count(link.unacknowledged),
@@ -202,7 +202,7 @@ def as_line(what: Picture) -> str:
             _buffer(b.name, b.rate_hz, b.fill, b.dead_fraction, b.blamed) for b in (report.buffers if report else ())
         ]
         figures += [
-            f"{k.name} {'CUT' if not k.connected else f'{k.lag} behind'}" for k in (report.links if report else ())
+            f"{k.name} {'DOWN' if not k.connected else f'{k.lag} behind'}" for k in (report.links if report else ())
         ]
         words = node.state.value if node.presence == "here" else f"{node.state.value} ({node.presence})"
         parts.append(f"{node.node} {words}" + (f": {', '.join(figures)}" if figures else ""))

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+__all__ = ["main"]
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Open the screens as the arguments of the command line say."""
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Open the screens as the arguments of the command line say; answers the exit code."""
     from mimodaq.tui._main import open_screens
 
-    open_screens(arguments)
+    return open_screens(arguments)

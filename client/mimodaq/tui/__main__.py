@@ -1,6 +1,8 @@
-"""`python -m mimodaq.tui`."""
+"""`python -m mimodaq.tui`, the same as `mimodaq tui`."""
+
+import sys
 
 from mimodaq.tui import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

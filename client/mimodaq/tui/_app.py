@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,19 +17,30 @@ from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
 from mimodaq.protocol.messages import LogLine
-from mimodaq.watch import DEFAULT_RULES, Act, Rule
+from mimodaq.watch import DEFAULT_RULES, Act, Rule, Subject
 
 from ._bindings import app_bindings
 from ._commands import Commands
-from ._dialogs import Shown
+from ._dialogs import Dialog, Shown
+from ._help import help_lines
 from ._keys import COMMANDS, GENERAL, PANES, footer_keys, possible
 from ._model import Model
-from ._panes import LogsPane, OverviewPane, PaneView
+from ._panes import (
+    AlarmsPane,
+    ConfigPane,
+    EventPane,
+    HistPane,
+    LogsPane,
+    OverviewPane,
+    PaneView,
+    RunsPane,
+    TopologyPane,
+)
 from ._theme import NAMES, THEMES, styles
 from ._widgets import Lines, Rows
 from .feed import Feed, FeedError
-from .render import alarm_line, cell, fit, footer, screens_line, state_bar, too_small
-from .setups import read_files
+from .render import alarm_line, footer, screens_line, state_bar, too_small
+from .setups import read_packed
 
 _SMALLEST = (60, 16)
 _BACK_SCROLL = 5000
@@ -50,6 +59,10 @@ class OperatorApp(Commands, App[None]):
     #foot { background: $panel; }
     ContentSwitcher { height: 1fr; }
     #small { display: none; height: 1fr; }
+    .-ascii #tail, .-ascii #advice { border-top: ascii $panel; }
+    .-ascii #side { border-left: ascii $panel; }
+    .-ascii Dialog > Vertical { border: ascii $primary; }
+    .-ascii Rows { scrollbar-size-vertical: 0; }
     """
 
     def __init__(
@@ -73,7 +86,7 @@ class OperatorApp(Commands, App[None]):
         self.folder = folder or Path()
         self._refresh_s, self._ticks = refresh_s, ticks
         self._drawn_at = float("-inf")
-        self._is_frozen = False
+        self.is_frozen = False
         self._has_bell = has_bell
         self._said = ("", float("-inf"))
         self._timer: Timer | None = None
@@ -93,7 +106,13 @@ class OperatorApp(Commands, App[None]):
 
     def _panes(self) -> Iterable[PaneView]:
         yield OverviewPane()
+        yield TopologyPane()
         yield LogsPane()
+        yield EventPane()
+        yield HistPane()
+        yield ConfigPane()
+        yield RunsPane()
+        yield AlarmsPane()
 
     def on_mount(self) -> None:
         """Listen."""
@@ -101,6 +120,7 @@ class OperatorApp(Commands, App[None]):
             self.register_theme(theme)
         self.theme = "lab-dark"
         self.animation_level = "none"
+        self.set_class(self.is_ascii, "-ascii")
         self.theme_changed_signal.subscribe(self, lambda _: self._recolour())
         self._focus_pane()
         self._listen()
@@ -130,35 +150,39 @@ class OperatorApp(Commands, App[None]):
     @work(group="feed", exclusive=True)
     async def _listen(self) -> None:
         """Take messages as they come; draw when the broker speaks, no faster than wanted."""
-        async for message in self.feed.messages():
-            is_urgent = self.model.take(message, self.feed.now())
-            if isinstance(message, LogLine):
-                continue
-            if is_urgent or self.feed.now() - self._drawn_at >= self._refresh_s * 0.9:
-                self.look()
+        try:
+            async for message in self.feed.messages():
+                is_urgent = self.model.take(message, self.feed.now())
+                if isinstance(message, LogLine):
+                    continue
+                if is_urgent or self.feed.now() - self._drawn_at >= self._refresh_s * 0.9:
+                    self.look()
+        except FeedError as error:
+            self.say(str(error), is_bad=True)
 
     @work(group="fetch")
     async def _fetch(self) -> None:
         """The log from before we came."""
-        later = list(self.model.log.entries)
-        self.model.log.entries.clear()
-        for line in await self.feed.logs(_BACK_SCROLL):
-            self.model.log.add(line)
-        have = {(entry.line.node, entry.line.utc_ns, entry.line.text) for entry in self.model.log.entries}
-        for entry in later:
-            if (entry.line.node, entry.line.utc_ns, entry.line.text) not in have:
-                self.model.log.add(entry.line)
+        try:
+            before = await self.feed.logs(_BACK_SCROLL)
+        except FeedError as error:
+            self.say(str(error), is_bad=True)
+            return
+        self.model.log.put_before(before)
         self.draw()
 
     @work(group="setup", exclusive=True)
     async def _know_setup(self) -> None:
         """The graph and the limits of what the cluster runs."""
         try:
-            files = await self.feed.setup()
-            self.model.know_setup(read_files(files) if files else None)
+            packed = await self.feed.setup()
+            self.model.know_setup(read_packed(packed) if packed else None)
         except FeedError as error:
+            packed = None
             self.say(str(error), is_bad=True)
             self.model.know_setup(None)
+        if packed is None:
+            self._setup_id = None  # the broker has named one, so it will have it: ask again
         self.draw()
 
     def _tick(self) -> None:
@@ -170,9 +194,9 @@ class OperatorApp(Commands, App[None]):
         """Take a snapshot, judge it, draw it."""
         self._drawn_at = self.feed.now()
         acts = self.model.look(self.feed.now(), self.feed.utc_ns())
-        cluster = self.model.snapshot.cluster
-        if cluster and cluster.setup_id != self._setup_id:
-            self._setup_id = cluster.setup_id
+        snapshot = self.model.snapshot
+        if snapshot.cluster and not snapshot.is_stale and snapshot.cluster.setup_id != self._setup_id:
+            self._setup_id = snapshot.cluster.setup_id
             self._know_setup()
         for act in acts:
             self._act(act)
@@ -220,7 +244,7 @@ class OperatorApp(Commands, App[None]):
             return
         width, height = self.size
         snapshot = self.model.snapshot
-        bar = self.model.bar(is_frozen=self._is_frozen, is_replay=self.feed.is_replay)
+        bar = self.model.bar(is_frozen=self.is_frozen, is_replay=self.feed.is_replay)
         base.query_one("#state", Lines).show([state_bar(snapshot, bar, width)])
         is_small = width < _SMALLEST[0] or height < _SMALLEST[1]
         base.query_one("#small").display = is_small
@@ -234,11 +258,10 @@ class OperatorApp(Commands, App[None]):
         line = base.query_one("#alarm", Lines)
         line.display = alarm is not None
         line.show([alarm] if alarm else [])
-        if not self._is_frozen and not is_small:
+        if not self.is_frozen and not is_small:
             self.pane.show_model()
-        draw = getattr(self.screen, "draw", None)
-        if draw is not None and self.screen is not base:
-            draw()
+        if isinstance(self.screen, Dialog):
+            self.screen.draw()
         self._draw_footer()
 
     def _draw_footer(self) -> None:
@@ -285,6 +308,7 @@ class OperatorApp(Commands, App[None]):
             self.pane.came_to_front()
         self._focus_pane()
         self.draw()
+        self.call_after_refresh(self.draw)  # only then it has its size
 
     @property
     def first_alarm(self) -> int | None:
@@ -305,9 +329,14 @@ class OperatorApp(Commands, App[None]):
         self.say(f"acknowledged: {seen[0].text}" if len(seen) == 1 else f"{len(seen)} alarms acknowledged")
         self.draw()
 
+    def go_to(self, subject: Subject) -> None:
+        """Show a thing in the overview."""
+        self.action_pane("overview")
+        self._base.query_one(OverviewPane).choose(subject)
+
     def action_freeze(self) -> None:
         """Keep the display as it is; alarms and the state bar go on."""
-        self._is_frozen = not self._is_frozen
+        self.is_frozen = not self.is_frozen
         self.draw()
 
     def action_refresh(self, factor: float) -> None:
@@ -383,35 +412,6 @@ class OperatorApp(Commands, App[None]):
         try:
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
         except OSError as error:
-            self.say(f"writing {path}: {error.strerror}", is_bad=True)
+            self.say(f"not written ({error.strerror}): {path}", is_bad=True)
         else:
             self.say(f"written: {path}")
-
-
-def help_lines(pane: str, width: int) -> list[tuple[tuple[str, str], ...]]:
-    """All keys, those of the screen first."""
-    from ._keys import keys_of
-
-    title = next(p.title for p in PANES if p.name == pane)
-    lines = [fit([(title, "title")], width)]
-    for heading, keys in (("", keys_of(pane)), ("Run", COMMANDS), ("Everywhere", GENERAL)):
-        if heading:
-            lines += [fit([], width), fit([(heading, "title")], width)]
-        for key in keys:
-            shown = key.keys.replace("question_mark", "?").replace("slash", "/").replace("colon", ":")
-            shown = shown.replace("left_square_bracket", "[").replace("right_square_bracket", "]").replace(",", " or ")
-            shown = shown.replace("equals_sign", "=").replace("plus", "+").replace("minus", "-")
-            lines.append(fit([cell(f" {shown}", 16, "key"), (f"  {key.about}", "")], width))
-    lines += [fit([], width), fit([("Arrows, j k, PgUp PgDn, Home End move. 1 to 8: screens.", "dim")], width)]
-    return lines
-
-
-def is_remote() -> bool:
-    """Whether the terminal is at the other end of a network."""
-    return "SSH_CONNECTION" in os.environ or "SSH_TTY" in os.environ
-
-
-def wants_ascii() -> bool:
-    """Whether the terminal cannot be trusted with anything but ASCII."""
-    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-    return os.environ.get("TERM") == "linux" or encoding not in {"utf8"}

@@ -25,13 +25,17 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "no", show=False)]
     DEFAULT_CSS = """
     Dialog { align: center middle; }
-    Dialog > Vertical { width: 80; max-width: 100%; height: auto; max-height: 100%; border: solid $primary; padding: 0 1; background: $surface; }
-    Dialog Button { min-width: 10; height: 1; border: none; margin-left: 2; background: $panel; color: $foreground; }
-    Dialog Button:focus { text-style: bold reverse; }
+    Dialog > Vertical {
+        width: 80; max-width: 100%; height: auto; max-height: 100%;
+        border: solid $primary; padding: 0 1; background: $surface;
+    }
+    Dialog Button { margin-left: 2; }
     Dialog Horizontal { height: 1; align-horizontal: right; margin-top: 1; }
-    Dialog Input { height: 1; border: none; padding: 0; background: $panel; }
     Dialog Label { width: 1fr; }
     """
+
+    def draw(self) -> None:
+        """Show it as it is now; called whenever there is something new, even before the dialog is laid out."""
 
     def action_no(self) -> None:
         """Do nothing."""
@@ -61,9 +65,10 @@ class Shown(Dialog[None]):
 
     def draw(self) -> None:
         """Show it as it is now."""
-        rows = self.query_one(Rows)
-        lines = list(self._make(max(10, rows.size.width - 1)))
-        rows.show(len(lines), lambda row, width: lines[row])
+        rows = self.query_one_optional(Rows)
+        if rows is not None:
+            lines = list(self._make(max(10, rows.size.width - 1)))
+            rows.show(len(lines), lambda row, width: lines[row])
 
 
 class AskText(Dialog[str]):
@@ -78,7 +83,7 @@ class AskText(Dialog[str]):
         with Vertical() as frame:
             frame.border_title = self._question
             frame.border_subtitle = "enter takes it, esc leaves all as it was"
-            yield Input(self._text)
+            yield Input(self._text, compact=True)
 
     @on(Input.Submitted)
     def _take(self, event: Input.Submitted) -> None:
@@ -100,8 +105,8 @@ class Confirm(Dialog[bool]):
             frame.border_title = self._question
             yield Label("\n".join(self._consequences()), id="text", markup=False)
             with Horizontal():
-                yield Button("No  n/esc", id="no")
-                yield Button(f"{self._yes}  y", id="yes")
+                yield Button("No  n/esc", id="no", compact=True)
+                yield Button(f"{self._yes}  y", id="yes", compact=True)
 
     def on_mount(self) -> None:
         """The safe answer first."""
@@ -109,7 +114,9 @@ class Confirm(Dialog[bool]):
 
     def draw(self) -> None:
         """The numbers as they are now."""
-        self.query_one("#text", Label).update("\n".join(self._consequences()))
+        label = self.query_one_optional("#text", Label)
+        if label is not None:
+            label.update("\n".join(self._consequences()))
 
     @on(Button.Pressed, "#yes")
     def action_yes(self) -> None:
@@ -134,10 +141,10 @@ class TypeToConfirm(Dialog[bool]):
             frame.border_title = self._question
             yield Label("\n".join(self._consequences()), id="text", markup=False)
             yield Label(f"Type {self._word} to do it:", markup=False)
-            yield Input()
+            yield Input(compact=True)
             with Horizontal():
-                yield Button("No  esc", id="no")
-                yield Button(self._yes, id="yes", disabled=True)
+                yield Button("No  esc", id="no", compact=True)
+                yield Button(self._yes, id="yes", disabled=True, compact=True)
 
     def on_mount(self) -> None:
         """Type at once."""
@@ -145,7 +152,9 @@ class TypeToConfirm(Dialog[bool]):
 
     def draw(self) -> None:
         """The numbers as they are now."""
-        self.query_one("#text", Label).update("\n".join(self._consequences()))
+        label = self.query_one_optional("#text", Label)
+        if label is not None:
+            label.update("\n".join(self._consequences()))
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -179,12 +188,12 @@ class StartRun(Dialog[str]):
         with Vertical() as frame:
             frame.border_title = self._title
             yield Label("Comment, kept with the run:")
-            yield Input(placeholder="what is special about this run?")
+            yield Input(placeholder="what is special about this run?", compact=True)
             yield Label("")
             yield Lines(id="checks")
             with Horizontal():
-                yield Button("Cancel  esc", id="no")
-                yield Button("Start  F5 / ctrl+s", id="start")
+                yield Button("Cancel  esc", id="no", compact=True)
+                yield Button("Start  F5 / ctrl+s", id="start", compact=True)
 
     def on_mount(self) -> None:
         """Look before anything else."""
@@ -193,11 +202,13 @@ class StartRun(Dialog[str]):
 
     def draw(self) -> None:
         """Check again."""
-        view = self.query_one("#checks", Lines)
+        view, button = self.query_one_optional("#checks", Lines), self.query_one_optional("#start", Button)
+        if view is None or button is None:
+            return
         lines, is_possible = self._checks(max(20, view.size.width))
         view.styles.height = len(lines)
         view.show(lines)
-        self.query_one("#start", Button).disabled = not is_possible
+        button.disabled = not is_possible
 
     @on(Input.Submitted)
     def _next(self) -> None:

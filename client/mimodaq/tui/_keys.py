@@ -55,7 +55,7 @@ PANES: Final = (
 
 COMMANDS: Final = (
     Key("r,f5", "r", "Start…", "start_run", "start a run: comment and checks first", command="start"),
-    Key("p,f6", "p", "Pause", "hold_run", "hold the sources", command="pause"),
+    Key("p,f6", "p", "Pause", "hold_run", "pause: hold the sources, or let them go again", command="pause"),
     Key("p,f6", "p", "Resume", "hold_run", "let the sources go again", command="resume"),
     Key("x,f8", "x", "Stop…", "stop_run", "stop the run, asks first", command="stop"),
     Key("X", "X", "Abort…", "abort_run", "abort: type the run number", command="abort"),
@@ -79,13 +79,13 @@ GENERAL: Final = (
 )
 LOCAL: Final = (
     Key("enter", "⏎", "Details", "details", "everything about this line", "overview"),
-    Key("slash", "/", "Filter", "filter", "show only what has a text in it; ! before it turns that round", "overview"),
+    Key("slash", "/", "Filter", "filter", "show only names with a text in them (!: without it)", "overview"),
     Key("f", "f", "Faults", "faults", "only what needs attention", "overview"),
     Key("s", "s", "Sort", "sort", "trouble first, or in the order of the setup", "overview"),
     Key("tab", "", "Fold", "fold", "fold or unfold a node", "overview"),
     Key("t", "t", "Tree", "tree", "as a tree or as a drawing", "topology"),
     Key("enter", "⏎", "Record", "details", "the whole line with all its text", "logs"),
-    Key("slash", "/", "Filter", "filter", "show only what has a text in it; ! before it turns that round", "logs"),
+    Key("slash", "/", "Filter", "filter", "show only lines with a text in them (!: without it)", "logs"),
     Key("l", "l", "Level", "level", "show all, warnings, errors", "logs"),
     Key("n", "n", "Node", "node", "show one node after the other, or all", "logs"),
     Key("F", "F", "Follow", "follow", "go to the end and stay there", "logs"),
@@ -101,7 +101,7 @@ LOCAL: Final = (
     Key("b,right", "b", "Next", "next(1)", "the next histogram", "hist"),
     Key("left", "", "Before", "next(-1)", "the histogram before", "hist"),
     Key("g", "g", "Log", "log_scale", "logarithmic or linear", "hist"),
-    Key("e", "e", "Bins", "rebin", "fewer bins, and all again", "hist"),
+    Key("e", "e", "Bins", "rebin", "all bins, fewer, as many as make it smooth", "hist"),
     Key("left_square_bracket", "[ ]", "Region", "region(-1)", "move the region of the integral", "hist"),
     Key("right_square_bracket", "", "Region", "region(1)", "move the region of the integral", "hist"),
     Key("z", "z", "Clear", "clear", "begin to fill anew", "hist"),

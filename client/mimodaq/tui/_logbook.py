@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -62,6 +63,14 @@ class LogBook:
             last.line = line
         else:
             self.entries.append(Entry(line))
+
+    def put_before(self, lines: Sequence[LogLine]) -> None:
+        """Older lines, among which may be some that have come already."""
+        known = {(line.node, line.utc_ns, line.text) for line in lines}
+        later = [entry.line for entry in self.entries]
+        self.entries.clear()
+        for line in (*lines, *(line for line in later if (line.node, line.utc_ns, line.text) not in known)):
+            self.add(line)
 
     def chosen(self, choice: LogChoice) -> list[Entry]:
         """What is to be shown, oldest first."""

@@ -1,4 +1,4 @@
-"""Everything the screens show, without a screen: messages go in, the present state comes out. Bounded in all its parts."""
+"""What the screens show, without a screen: messages go in, the present state comes out. Bounded in all its parts."""
 
 from __future__ import annotations
 

@@ -53,14 +53,33 @@ THEMES: Final = (
     ),
 )
 _STYLES: Final[Mapping[str, Mapping[str, str]]] = {
-    "lab-dark": {"dim": "#8b98a9", "good": "#7cc4ff", "warning": "bold #ffb454", "alarm": "bold #ff7ac6"},
-    "lab-light": {"dim": "#5a6472", "good": "#004b87", "warning": "bold #8a4b00", "alarm": "bold #a0005a"},
-    "high-contrast": {"dim": "#c8c8c8", "good": "#ffffff", "warning": "bold #ffd400", "alarm": "bold #ff8ad8"},
+    "lab-dark": {
+        "dim": "#8b98a9",
+        "good": "#7cc4ff",
+        "warning": "bold #ffb454",
+        "alarm": "bold #ff7ac6",
+        "shout": "bold #10141a on #ff7ac6",
+    },
+    "lab-light": {
+        "dim": "#4a5361",
+        "good": "#004b87",
+        "warning": "bold #7a4200",
+        "alarm": "bold #a0005a",
+        "shout": "bold #ffffff on #a0005a",
+    },
+    "high-contrast": {
+        "dim": "#c8c8c8",
+        "good": "#ffffff",
+        "warning": "bold #ffd400",
+        "alarm": "bold #ff8ad8",
+        "shout": "bold #000000 on #ff8ad8",
+    },
     "ansi-dark": {
         "dim": "bright_black",
         "good": "bright_blue",
         "warning": "bold yellow",
         "alarm": "bold bright_magenta",
+        "shout": "bold reverse bright_magenta",
     },
 }
 _SAME: Final = {"": "", "strong": "bold", "title": "underline", "key": "bold reverse", "chosen": "bold reverse"}
@@ -70,7 +89,13 @@ NAMES: Final = tuple(_STYLES)
 def styles(theme: str, *, is_colourless: bool) -> dict[str, Style]:
     """Style by name. Without colours, what matters is reversed or bold."""
     if is_colourless:
-        named = {"dim": "dim", "good": "", "warning": "bold underline", "alarm": "bold reverse"}
+        named = {
+            "dim": "dim",
+            "good": "",
+            "warning": "bold underline",
+            "alarm": "bold reverse",
+            "shout": "bold reverse",
+        }
     else:
         named = dict(_STYLES.get(theme, _STYLES["lab-dark"]))
     return {name: Style.parse(text) if text else Style.null() for name, text in (_SAME | named).items()}

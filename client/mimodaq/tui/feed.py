@@ -6,7 +6,7 @@ recording can be shown as it was, and fast.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,16 +53,6 @@ class RunSummary:
     end_reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SetupFiles:
-    """A setup with all its files, as it was sent to the nodes."""
-
-    main: str
-    """Name of the setup file among `files`."""
-    files: Mapping[str, str]
-    """Text by name relative to the folder of the setup file."""
-
-
 class Feed(Protocol):
     """A cluster as a viewer sees it.
 
@@ -103,12 +93,12 @@ class Feed(Protocol):
         """Copies of recent events, at most twice a second; raises FeedError if that cannot be had."""
         ...
 
-    async def setup(self) -> SetupFiles | None:
-        """The setup the cluster has; None if it has none."""
+    async def setup(self) -> bytes | None:
+        """The setup the cluster has, as `mimodaq.config.pack_setup` makes it; None if it has none."""
         ...
 
-    async def offer(self, files: SetupFiles) -> str:
-        """Give a setup to the broker; returns the `setup_id` for `Ask("configure")`."""
+    async def offer(self, packed: bytes) -> str:
+        """Give a packed setup to the broker; returns the `setup_id` for `Ask("configure")`."""
         ...
 
     async def close(self) -> None:

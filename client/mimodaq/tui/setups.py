@@ -1,4 +1,4 @@
-"""Setups as text: read from a folder, checked, and compared with what the cluster has."""
+"""Setups as they travel: packed from a file, unpacked to be looked at, compared with each other."""
 
 from __future__ import annotations
 
@@ -6,50 +6,52 @@ import difflib
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
-from mimodaq.config import Setup, SetupErrors, load_setup
+from mimodaq.config import BundleError, Setup, SetupErrors, load_setup, pack_setup, unpack_setup
 
-from .feed import FeedError, SetupFiles
+from .feed import FeedError
+
+_WRITTEN: Final = "as_written/"
+"""Where a packed setup keeps the files as the user wrote them, beside the one with everything merged."""
 
 
-def read_files(given: SetupFiles) -> Setup:
-    """The setup in these files; raises FeedError with all that is wrong."""
+def read_packed(packed: bytes) -> Setup:
+    """The setup in a bundle; raises FeedError with all that is wrong."""
     with tempfile.TemporaryDirectory(prefix="mimodaq-setup-") as folder:
-        for name, text in given.files.items():
-            path = Path(folder, name).resolve()
-            if not path.is_relative_to(Path(folder).resolve()):
-                raise FeedError(f"reading the setup of the cluster: file {name!r} would lie outside of its folder")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
         try:
-            return load_setup(Path(folder, given.main))
-        except SetupErrors as error:
+            return load_setup(unpack_setup(packed, Path(folder, "setup")))
+        except (SetupErrors, BundleError) as error:
             raise FeedError(f"reading the setup of the cluster: {error}") from error
 
 
-def files_of(path: Path) -> SetupFiles:
-    """A setup file with all it refers to; raises FeedError with all that is wrong."""
+def pack(path: Path) -> bytes:
+    """A setup file with all it needs; raises FeedError with all that is wrong."""
     try:
-        setup = load_setup(path)
-        parts = {setup.path, *setup.config_files, *(f.source_file for f in setup.functions.values() if f.source_file)}
-        files = {_name(part, setup.folder): part.read_text() for part in sorted(parts) if part.exists()}
-    except SetupErrors as error:
+        return pack_setup(path)
+    except (SetupErrors, BundleError) as error:
         raise FeedError(str(error)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise FeedError(f"reading {path}: {error}") from error
-    return SetupFiles(setup.path.name, files)
 
 
-def _name(path: Path, folder: Path) -> str:
-    if not path.is_relative_to(folder):
-        raise FeedError(f"{path} lies outside of {folder}: only files in the folder of the setup travel to the nodes")
-    return str(path.relative_to(folder))
+def texts_of(packed: bytes) -> Mapping[str, str]:
+    """The files of a bundle by name, those the user wrote; the merged setup stands last, as `(merged)`."""
+    with tempfile.TemporaryDirectory(prefix="mimodaq-setup-") as parent:
+        folder = Path(parent, "setup")
+        try:
+            main = unpack_setup(packed, folder)
+        except BundleError as error:
+            raise FeedError(f"reading the setup of the cluster: {error}") from error
+        names = {file: file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+        texts = {name: file.read_text(errors="replace") for file, name in sorted(names.items()) if name[0] != "."}
+        merged = texts.pop(main.name)
+    return {name.removeprefix(_WRITTEN): text for name, text in texts.items()} | {"(merged)": merged}
 
 
 def differences(running: Mapping[str, str], file: Mapping[str, str]) -> Iterator[str]:
-    """What would change if `file` were applied, as a unified diff of every file."""
-    for name in sorted({*running, *file}):
+    """What would change if `file` were applied, as a unified diff; of the merged setup only if nothing else differs."""
+    names = [name for name in {**running, **file} if running.get(name) != file.get(name)]
+    written = [name for name in names if name != "(merged)"]
+    for name in written or names:
         before, after = running.get(name, ""), file.get(name, "")
-        if before != after:
-            names = (f"running {name}", f"file {name}")
-            yield from difflib.unified_diff(before.splitlines(), after.splitlines(), *names, lineterm="", n=2)
+        titles = (f"running {name}", f"file {name}")
+        yield from difflib.unified_diff(before.splitlines(), after.splitlines(), *titles, lineterm="", n=2)

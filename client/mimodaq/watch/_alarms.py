@@ -89,9 +89,9 @@ class Alarms:
         return seen
 
     def all(self) -> list[Alarm]:
-        """Worst first, unacknowledged before acknowledged, newest first."""
+        """Unacknowledged before acknowledged, worst first, then in the order they came: causes before consequences."""
         alarms = [w.alarm for w in self._watched.values() if w.alarm]
-        return sorted(alarms, key=lambda a: (a.is_acknowledged, -a.level, not a.is_active, -a.since_utc_ns, a.number))
+        return sorted(alarms, key=lambda a: (a.is_acknowledged, -a.level, not a.is_active, a.since_utc_ns, a.number))
 
     def count(self, level: Level) -> int:
         """How many alarms of this level there are."""

@@ -43,7 +43,7 @@ FIGURES: Final[Mapping[str, frozenset[str]]] = {
     ),
     "link": frozenset(
         {"is_connected", "rate_hz", "usual_hz", "bytes_per_s", "lag", "unacknowledged", "reconnects", "redelivered"}
-        | {"round_trip_s", "idle_s", "missing", "is_running", "in_run", "is_cause"}
+        | {"round_trip_s", "idle_s", "missing", "is_running", "in_run", "is_cause", "running_s"}
     ),
     "worker": frozenset({"state", "restarts", "new_restarts", "in_run"}),
 }
@@ -251,7 +251,7 @@ class Figures:
         for link in report.links:
             subject = Subject("link", report.node, link.name)
             flow = self._flow(subject, None, link.rate_hz, at)
-            yield subject, self._link(subject, link, flow, at, is_running, in_run)
+            yield subject, self._link(subject, link, flow, at, is_running, in_run, cluster.running_s)
         for worker in report.workers:
             subject = Subject("worker", report.node, worker.name)
             yield subject, self._worker(subject, worker, in_run)
@@ -268,7 +268,8 @@ class Figures:
 
     def _missing(self, subject: Subject, flow: _Flow, at: float) -> float:
         """How many events should have come since the last one, by the usual rate; none where they are held up."""
-        if subject in self._held_up:
+        full = (subject, *self.downstream.get(subject, ())) if subject.kind == "link" else (subject,)
+        if any(place.kind == "buffer" and place in self._held_up for place in full):
             return 0.0
         before = [self._flows[other] for other in self.upstream.get(subject, ()) if other in self._flows]
         if before and all(other.moved < other.at for other in before):
@@ -308,9 +309,10 @@ class Figures:
         }
 
     def _link(
-        self, subject: Subject, link: LinkLine, flow: _Flow, at: float, is_running: bool, in_run: bool
+        self, subject: Subject, link: LinkLine, flow: _Flow, at: float, is_running: bool, in_run: bool, running_s: float
     ) -> dict[str, Value]:
         return {
+            "running_s": running_s,
             "is_connected": link.connected,
             "rate_hz": link.rate_hz,
             "usual_hz": flow.usual_hz,
@@ -324,7 +326,9 @@ class Figures:
             "missing": self._missing(subject, flow, at) if is_running else 0.0,
             "is_running": is_running,
             "in_run": in_run,
-            "is_cause": self._held_up.isdisjoint(self.upstream.get(subject, ())),  # else its sender says it
+            "is_cause": not any(
+                before.kind == "link" and before in self._held_up for before in self.upstream.get(subject, ())
+            ),  # else its sender says it
         }
 
     def _worker(self, subject: Subject, worker: WorkerLine, in_run: bool) -> dict[str, Value]:

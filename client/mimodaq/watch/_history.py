@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,16 +15,20 @@ from ._snapshot import Snapshot
 
 LENGTH: Final = 240
 """Values that are kept: four minutes at one a second."""
+_RATE_S: Final = 3.0
+"""Snapshots repeat what a node has said last, so a rate needs some of them."""
 
 
 @dataclass(slots=True)
 class History:
     """Rates of buffers and links, one value a report; and the rate at which the run counts events."""
 
-    _rates: dict[Subject, deque[float]] = field(default_factory=dict)
+    _rates: dict[Subject, array[float]] = field(default_factory=dict)
+    """Four bytes a value: a large cluster has a thousand flows."""
     _at: dict[str, float] = field(default_factory=dict)
-    _counted: tuple[int | None, int, float] | None = None
-    """Run, events and running time when the broker was last heard."""
+    _run: int | None = None
+    _counted: deque[tuple[float, int]] = field(default_factory=deque)
+    """Running time and events of the last seconds."""
     rate_hz: float = 0.0
     """Events a second of running time into the counted buffer."""
 
@@ -38,7 +43,7 @@ class History:
                     subject = Subject(kind, node, line.name)
                     there.add(subject)
                     if is_new:
-                        self._rates.setdefault(subject, deque(maxlen=LENGTH)).append(line.rate_hz)
+                        self._append(subject, line.rate_hz)
         for gone in self._rates.keys() - there:
             del self._rates[gone]
         for node in self._at.keys() - snapshot.reports.keys():
@@ -46,17 +51,28 @@ class History:
         self._count(snapshot)
 
     def of(self, subject: Subject) -> Sequence[float]:
-        """Oldest first."""
-        return self._rates.get(subject, ())
+        """Oldest first, at most `LENGTH`."""
+        return self._rates[subject][-LENGTH:] if subject in self._rates else ()
+
+    def _append(self, subject: Subject, rate_hz: float) -> None:
+        rates = self._rates.setdefault(subject, array("f"))
+        rates.append(rate_hz)
+        if len(rates) >= 2 * LENGTH:
+            del rates[:-LENGTH]
 
     def _count(self, snapshot: Snapshot) -> None:
         cluster = snapshot.cluster
         if cluster is None or cluster.state is not State.RUNNING:
-            self.rate_hz, self._counted = 0.0, None
+            self.rate_hz = 0.0
+            self._counted.clear()
             return
-        before = self._counted
-        if before is None or before[0] != cluster.run or cluster.events < before[1]:
-            self._counted = (cluster.run, cluster.events, cluster.running_s)
-        elif cluster.running_s - before[2] >= 0.5:
-            self.rate_hz = (cluster.events - before[1]) / (cluster.running_s - before[2])
-            self._counted = (cluster.run, cluster.events, cluster.running_s)
+        counted = self._counted
+        if counted and (cluster.run != self._run or cluster.events < counted[-1][1]):
+            counted.clear()
+        self._run = cluster.run
+        if not counted or cluster.running_s > counted[-1][0]:
+            counted.append((cluster.running_s, cluster.events))
+        while len(counted) > 2 and counted[1][0] <= cluster.running_s - _RATE_S:
+            counted.popleft()
+        if counted[-1][0] - counted[0][0] >= 0.5:
+            self.rate_hz = (counted[-1][1] - counted[0][1]) / (counted[-1][0] - counted[0][0])

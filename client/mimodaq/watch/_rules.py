@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any, Final
 
 from ._expression import Condition, ConditionError, Value, condition
@@ -107,22 +108,28 @@ def rule(
         when_read, clear_read = condition(when, FIGURES[on]), condition(clear, FIGURES[on]) if clear else None
     except ConditionError as error:
         raise RuleError(f"rule {name!r}: {error}") from error
-    made = Rule(name, on, level, when_read, clear_read, for_s, text, advice, actions, tuple(command))
     try:
-        made.describe(Subject(on), dict.fromkeys(FIGURES[on], 1.0))
-    except (KeyError, ValueError, IndexError, AttributeError) as error:
+        fields = [
+            (field, how, conversion) for _, field, how, conversion in Formatter().parse(text) if field is not None
+        ]
+    except ValueError as error:
         raise RuleError(f"rule {name!r}: text {text!r}: {error}; figures go in braces, like {{fill:%}}") from error
-    return made
+    for field, how, conversion in fields:
+        if field not in FIGURES[on] or conversion or "{" in (how or ""):
+            raise RuleError(
+                f"rule {name!r}: text {text!r}: {field!r} is no figure; figures go in braces, like {{fill:%}}"
+            )
+    return Rule(name, on, level, when_read, clear_read, for_s, text, advice, actions, tuple(command))
 
 
-_KEYS: Final = {"on", "level", "when", "clear", "for_s", "text", "advice", "do", "command"}
+_KEYS: Final = {"about", "level", "when", "clear", "for_s", "text", "advice", "do", "command"}
 
 
 def rules_from(table: Any) -> tuple[Rule, ...]:
     """The default rules, changed and extended by a table as it stands in a file.
 
-    `{RULE: {on:, level:, when:, ...}}` adds a rule or replaces one, key by key; `{RULE: off}` switches one off. Raises
-    RuleError at the first mistake.
+    `{RULE: {about:, level:, when:, ...}}` adds a rule or changes one, key by key; `{RULE: off}` switches one off.
+    Raises RuleError at the first mistake.
     """
     if not isinstance(table, Mapping):
         raise RuleError(f"alarm rules: expected names with their rules, found {type(table).__name__}")
@@ -144,7 +151,7 @@ def _changed(name: str, entry: Mapping[Any, Any], old: Rule | None) -> Rule:
         if key not in _KEYS:
             raise RuleError(f"rule {name!r}: there is no key {key!r}; there are {', '.join(sorted(_KEYS))}")
     if old is None:
-        for key in ("on", "when"):
+        for key in ("about", "when"):
             if key not in entry:
                 raise RuleError(f"rule {name!r}: {key!r} is missing")
     level = str(entry.get("level", old.level.name if old else "warning")).upper()
@@ -158,7 +165,7 @@ def _changed(name: str, entry: Mapping[Any, Any], old: Rule | None) -> Rule:
     actions = entry.get("do", old.do if old and "level" not in entry else None)
     return rule(
         name,
-        str(entry.get("on", old.on if old else "")),
+        str(entry.get("about", old.on if old else "")),
         Level[level],
         str(entry.get("when", old.when.text if old else "")),
         str(entry.get("text", old.text if old else name)),
@@ -351,17 +358,17 @@ DEFAULT_RULES: Final[tuple[Rule, ...]] = (
         "link down",
         "link",
         _ALARM,
-        "not is_connected and in_run and is_cause",
+        "not is_connected and is_running and running_s > 5 and is_cause",
         "no connection; {lag} events wait at the sender, nothing is lost",
-        clear="is_connected or not in_run",
-        for_s=1.0,
+        clear="is_connected or not is_running",
+        for_s=2.0,
         advice="it connects by itself when network and the other end are there",
     ),
     rule(
         "link idle",
         "link",
         _ALARM,
-        "missing > 20 and is_running and is_connected and is_cause",
+        "missing > 20 and is_running and is_cause",
         "nothing came through for {idle_s:t}, usually {usual_hz}/s",
         clear="missing < 5 or not is_running",
         advice="is the buffer at the other end full?",

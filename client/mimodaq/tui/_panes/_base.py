@@ -31,10 +31,10 @@ class PaneView(Vertical):
         raise NotImplementedError
 
     def came_to_front(self) -> None:
-        """This screen is seen now."""
+        """Seen now."""
 
     def went_to_back(self) -> None:
-        """It is not seen any more."""
+        """Not seen any more."""
 
     def focus_target(self) -> Widget | None:
         """What gets the keys."""

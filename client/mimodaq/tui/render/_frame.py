@@ -35,10 +35,10 @@ def state_bar(snapshot: Snapshot, bar: Bar, width: int) -> Line:
     cluster = snapshot.cluster
     if cluster is None:
         return spread(
-            [("? NO CONTACT ", "alarm"), (f" broker not heard for {span(snapshot.age_s)}", "")], alarms, width
+            [("? NO CONTACT ", "shout"), (f" broker not heard for {span(snapshot.age_s)}", "")], alarms, width
         )
     if snapshot.is_stale:
-        state: Span = (f"? NO CONTACT {span(snapshot.age_s)} ", "alarm")
+        state: Span = (f"? NO CONTACT {span(snapshot.age_s)} ", "shout")
     else:
         mixed = "~" if snapshot.is_mixed else " "
         state = (f"{state_glyph(cluster.state)} {cluster.state.value.upper()}{mixed}", state_style(cluster.state))
@@ -81,7 +81,7 @@ def screens_line(
     names: Sequence[tuple[str, str, bool]], snapshot: Snapshot, operator: str, may_command: bool, width: int
 ) -> Line:
     """The screens with their digits, the one in front marked; who is in charge; the time."""
-    blank = " " if width >= 100 else ""
+    blank = " " if width >= 110 else ""
     left: list[Span] = []
     for digit, name, is_chosen in names:
         left += [(f"{blank}{digit}{blank}{name}{blank}", "chosen" if is_chosen else "dim"), (" ", "")]
@@ -113,22 +113,22 @@ def alarm_line(alarms: Sequence[Alarm], width: int) -> Line | None:
     keys = f"{more}  a ack  A all "
     text = f"{LEVELS[alarm.level]} {stamp}{clean(alarm.text)}{over}{advice}"
     room = width - len(keys)
-    style = LEVEL_STYLES[alarm.level]
+    style = "shout" if alarm.level is Level.ALARM else LEVEL_STYLES[alarm.level]
     shown = text if len(text) <= room else text[: room - 1] + "…"
     return ((shown.ljust(room), style), (keys, style))
 
 
 def footer(keys: Sequence[tuple[str, str]], said: str, width: int) -> Line:
-    """The keys that work now, and what was last sent; what does not fit is left out from the end."""
+    """The keys that work now, and what was last said at the right; what does not fit is left out from the end."""
     parts: list[Span] = []
-    right: list[Span] = [(f" {clean(said)}"[: max(0, width // 2)], "strong")] if said else []
-    room = width - width_of(tuple(right))
+    right: list[Span] = [(f" {clean(said)}"[: max(0, width * 2 // 3)], "strong")] if said else []
+    room = width - width_of(tuple(right)) - len(right)
     for key, label in keys:
-        piece = f"{key} {label}  "
-        if width_of(tuple(parts)) + len(piece) - 2 > room:
+        blanks = "  " if parts else ""
+        if width_of(tuple(parts)) + len(f"{blanks}{key} {label}") > room:
             break
-        parts += [(key, "key"), (f" {label}  ", "")]
-    return spread(fit(parts, min(room, width_of(tuple(parts)))), right, width)
+        parts += [(blanks, ""), (key, "key"), (f" {label}", "")]
+    return spread(parts, right, width)
 
 
 def too_small(width: int, height: int) -> list[Line]:

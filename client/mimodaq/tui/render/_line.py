@@ -1,7 +1,7 @@
 """What all renderers give: lines made of pieces of text, each with the name of a style.
 
-Pure functions. A style is a name (`good`, `warning`, `alarm`, `dim`, `strong`, `title`, `key`, `chosen`, or empty);
-which colour that is, if any, is decided where lines are drawn.
+Pure functions. A style is a name (`good`, `warning`, `alarm`, `shout`, `dim`, `strong`, `title`, `key`, `chosen`,
+or empty); which colour that is, if any, is decided where lines are drawn.
 """
 
 from __future__ import annotations
@@ -84,9 +84,10 @@ def wrap(text: str, width: int) -> list[str]:
                 continue
             if current:
                 lines.append(current)
-            while cell_len(rest) > width:
-                lines.append(set_cell_size(rest, width))
-                rest = rest[len(lines[-1].rstrip()) :]
+            while cell_len(rest) > width and len(rest) > 1:
+                fits = max(1, len(set_cell_size(rest, width).rstrip()))
+                lines.append(rest[:fits])
+                rest = rest[fits:]
             current = rest
         lines.append(current)
     return lines

@@ -104,7 +104,7 @@ def _is_chosen(row: Row, choice: Choice) -> bool:
 
 # -- columns ----------------------------------------------------------------------------------------------------
 
-_NAME, _STATE, _RATE, _DEAD, _LAG = 17, 10, 9, 6, 7
+_NAME, _STATE, _RATE, _DEAD, _LAG = 19, 10, 8, 6, 7
 
 
 def is_wide(width: int) -> bool:
@@ -140,8 +140,10 @@ def overview_line(row: Row, history: History, snapshot: Snapshot, width: int) ->
             line = _link(row, row.part, history, width)
         case WorkerLine():
             line = _worker(row, row.part, width)
-    if snapshot.is_stale or (row.part is not None and row.node.presence == "lost"):
-        return tuple((text, "dim" if style in {"", "good", "strong"} else style) for text, style in line)
+    if snapshot.is_stale:
+        return tuple((text, "dim") for text, _ in line)
+    if row.node.presence == "lost":
+        return tuple((text, "dim" if style in {"", "good"} else style) for text, style in line)
     return line
 
 
@@ -155,12 +157,12 @@ def _node(row: Row, snapshot: Snapshot, width: int) -> Line:
     line, report = row.node, row.report
     name = cell(f"{'▸' if row.is_folded else '▾'}{clean(line.node)}", _name_width(width) - 1, "strong")
     if line.presence == "here":
-        state = cell(f"{state_glyph(line.state)} {line.state.value}", _STATE, state_style(line.state))
+        state = cell(f"{state_glyph(line.state)} {line.state.value}", _STATE + 3, state_style(line.state))
     else:
         style = "alarm" if line.presence == "lost" else "warning"
-        state = cell(f"? {line.presence.upper()}", _STATE, style)
+        state = cell(f"? {line.presence.upper()}", _STATE + 3, style)
     figures = [(f" silent {span(line.silent_s)}", "alarm")] if line.presence == "lost" else []
-    figures += [(f"  {text}", style) for text, style in _health(report)]
+    figures += [(f" {text}" if width < 100 else f"  {text}", style) for text, style in _health(report)]
     if line.is_optional:
         figures.append(("  optional", "dim"))
     if not line.is_in_setup:

@@ -68,14 +68,6 @@ class Control:
         self._set(RULES[ask.command].result or State.IDLE, now)
         answer(Answer(ask.number, True, f"{ask.command}: {self.state.value}", run))
 
-    def fail(self, now: float) -> None:
-        """Something broke."""
-        if self._asked:
-            ask, answer = self._asked
-            self._asked = None
-            answer(Answer(ask.number, False, f"{ask.command}: a node has failed", self.run))
-        self._set(State.ERROR, now)
-
     def _refusal(self, operator: str, ask: Ask, now: float) -> str | None:
         if ask.command == "take":
             return self.charge.take(operator, True, ask.force, now)

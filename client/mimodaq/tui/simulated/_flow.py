@@ -16,7 +16,7 @@ from mimodaq.config import Setup
 from mimodaq.protocol.plan import make_plan
 from mimodaq.watch import Edge, Graph, Subject, graph_of
 
-STEP_S: Final = 0.05
+STEP_S: Final = 0.1
 
 
 @dataclass(slots=True)
