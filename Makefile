@@ -17,8 +17,8 @@ demo: $(READY) ## set up everything and run a muon-lifetime experiment
 	@$(BIN)/mimodaq init demo --example lifetime
 	@$(BIN)/mimodaq run demo/setup.yaml --events 20000
 
-test: $(READY) ## the whole test suite
-	$(BIN)/python -m pytest
+test: $(READY) ## the whole test suite, in two processes
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 NUMPY1 := .venv-numpy1
 

@@ -83,7 +83,7 @@ def dtype_of(copies: Copies) -> np.dtype[np.void]:
     try:
         dtype = np.dtype([(name, str(kind), tuple(shape)) for name, kind, shape in json.loads(copies.dtype)])
     except (ValueError, TypeError, RecursionError) as error:
-        raise MessageError(f"events of an unknown kind: {copies.dtype[:200]}") from error
+        raise MessageError(f"events of the kind {copies.dtype[:200]}, which is none") from error
     if dtype.hasobject or dtype.itemsize != copies.event_bytes or not dtype.itemsize:
         raise MessageError(f"events of {copies.event_bytes} bytes of the kind {copies.dtype[:200]}")
     return dtype

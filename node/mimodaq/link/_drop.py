@@ -69,6 +69,7 @@ def _is_alone(ring: Ring, group: str) -> bool:
 def let_go(order: LinkOrder) -> Cut | None:
     """Give up a link at this end when none of its processes lives: end the mirror, or give the events to the group.
 
+    An order without a group is that of a receiver (not of the source of copies, which holds nothing to let go).
     Returns a record of what is certain, or None if the stream had come to its end. RingError if a living process holds
     the place.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -26,6 +27,9 @@ EXIT_FATAL: Final = 2
 EXIT_ABORTED: Final = 3
 FIGURES_S: Final = 1.0
 _STDOUT: Final = 1
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+"""See mallopt(3)."""
 
 FigureReport = Callable[[float, int, int, Callable[[], dict[str, Any]]], None]
 
@@ -65,6 +69,17 @@ class Reports:
             rate_hz = (events - self._before[1]) / (now - self._before[0])
         self._before = (now, events)
         self.send("figures", events=events, rate_hz=rate_hz, bytes_per_s=rate_hz * event_bytes, **figures())
+
+
+def keep_memory() -> None:
+    """Let the C library keep freed memory: large messages that come and go would have the kernel clear it each time.
+
+    Measured with batches of 1 MB: half of the system time of the thread that receives. Does nothing without glibc.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_M_MMAP_THRESHOLD, 32 << 20)
+        set_option(_M_TRIM_THRESHOLD, 256 << 20)
 
 
 def fresh() -> int:

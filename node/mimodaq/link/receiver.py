@@ -15,7 +15,7 @@ import zmq
 
 from mimodaq.link._order import LinkOrder
 from mimodaq.link._pack import unpack
-from mimodaq.link._process import FigureReport, Reports, Signals, fresh, identity_of, milliseconds, run_end
+from mimodaq.link._process import FigureReport, Reports, Signals, fresh, identity_of, keep_memory, milliseconds, run_end
 from mimodaq.link._socket import Bound, has_input
 from mimodaq.protocol import link_receiver as protocol
 from mimodaq.protocol.link import (
@@ -36,11 +36,14 @@ from mimodaq.protocol.link import (
     decode,
     encode,
 )
+from mimodaq.ring import Batch as Slots
 from mimodaq.ring import Ring, RingEnding, RingFull, Writer
 
 _FAREWELL_MS: Final = 500
 _AT_ONCE: Final = 16
-"""Messages handled before time and stop are looked at again."""
+"""Messages handled before time and signals are looked at again."""
+_BATCHES_AT_ONCE: Final = 4
+"""So many batches that are there are stored in one go: lock, wake-up and acknowledgement cost as much as for one."""
 
 
 @dataclass(slots=True)
@@ -107,8 +110,10 @@ class LinkReceiver:
             self._do(protocol.Room(self._writer.room()))
 
     def _receive(self) -> None:
+        waiting = len(self._backlog)
         for _ in range(_AT_ONCE):
-            if self._finish is not None or not has_input(self._socket):
+            is_enough = len(self._backlog) >= waiting + _BATCHES_AT_ONCE
+            if self._finish is not None or is_enough or not has_input(self._socket):
                 return
             peer, *frames = self._socket.recv_multipart(copy=False)
             try:
@@ -124,7 +129,6 @@ class LinkReceiver:
             self._batch = self._unwrap(message, frames)
         self._do(protocol.Heard(peer, message))
         self._batch = None
-        self._store()
 
     def _unwrap(self, batch: Batch, frames: Sequence[zmq.Frame]) -> _Pending:
         if len(frames) != 3:
@@ -137,28 +141,36 @@ class LinkReceiver:
         return _Pending(np.frombuffer(events, "u1"), words, batch.sequence, 0)
 
     def _store(self) -> None:
-        """Commit what waits, as far as there are slots."""
+        """Commit what waits, as far as there are slots: as much at once as there are consecutive ones."""
         while self._backlog and self._writer is not None:
-            pending = self._backlog[0]
             try:
-                slots = self._writer.claim(pending.left, 0.0)
+                slots = self._writer.claim(sum([pending.left for pending in self._backlog]), 0.0)
             except RingFull:
                 return
             except RingEnding:
                 self._do(protocol.MirrorEnding())
                 return
-            begin, count = pending.begin, len(slots.events)
-            end = begin + count
-            slots.events.view(np.uint8)[:] = pending.events[begin * self._size : end * self._size]
-            slots.counter.view("u8")[:] = pending.metadata[0, begin:end]
-            slots.timestamp.view("u8")[:] = pending.metadata[1, begin:end]
-            slots.deadtime.view("u8")[:] = pending.metadata[2, begin:end]
+            sequence = self._fill(slots)
             self._lag_s = time.time() - float(slots.timestamp[-1])
             self._writer.commit_batch()
-            pending.begin = end
+            self._do(protocol.Stored(len(slots.events), sequence))
+
+    def _fill(self, slots: Slots) -> int:
+        """Copy the oldest events that wait into slots; returns the number, in the source ring, of the last of them."""
+        size, count, at, sequence = self._size, len(slots.events), 0, -1
+        raw = slots.events.view(np.uint8)
+        columns = [column.view("u8") for column in (slots.counter, slots.timestamp, slots.deadtime)]
+        while at < count:
+            pending = self._backlog[0]
+            begin, n = pending.begin, min(pending.left, count - at)
+            raw[at * size : (at + n) * size] = pending.events[begin * size : (begin + n) * size]
+            for column, words in zip(columns, pending.metadata, strict=True):
+                column[at : at + n] = words[begin : begin + n]
+            at, pending.begin = at + n, begin + n
+            sequence = pending.sequence - pending.left
             if not pending.left:
                 self._backlog.popleft()
-            self._do(protocol.Stored(count, pending.sequence - pending.left))
+        return sequence
 
     def _do(self, event: protocol.Event) -> None:
         for effect in self._session.handle(event, time.monotonic()):
@@ -187,6 +199,7 @@ class LinkReceiver:
                 self._finish = effect
                 if self._writer is not None:
                     self._writer.abandon()
+                    self._writer = None
             case _:
                 assert_never(effect)
 
@@ -212,6 +225,7 @@ class LinkReceiver:
 
 def serve(order: LinkOrder, reports: Reports, signals: Signals) -> Finish:
     """Serve the receiving end until it is known how it ends."""
+    keep_memory()
     return LinkReceiver(order, reports).run(signals)
 
 

@@ -13,7 +13,7 @@ import zmq
 from mimodaq.link._drop import drop, was_cut
 from mimodaq.link._order import LinkOrder
 from mimodaq.link._pack import pack
-from mimodaq.link._process import FigureReport, Reports, Signals, fresh, identity_of, milliseconds, run_end
+from mimodaq.link._process import FigureReport, Reports, Signals, fresh, identity_of, keep_memory, milliseconds, run_end
 from mimodaq.link._socket import Context, connecting_as, has_input, largest_frame, try_send
 from mimodaq.protocol import link_sender as protocol
 from mimodaq.protocol.link import (
@@ -198,6 +198,7 @@ class LinkSender:
 
 def serve(order: LinkOrder, reports: Reports, signals: Signals) -> Finish:
     """Serve the sending end until it is known how it ends."""
+    keep_memory()
     ring = Ring.attach(order.segment)
     place = ring.place(order.link, order.group)
     if place is None or not place.is_finished:

@@ -262,10 +262,8 @@ class Worker:
         place = f" at {Path(users[-1].filename).name}:{users[-1].lineno}" if users else ""
         event = next((f" (event {reader.counter})" for reader in self._readers if reader.has_event), "")
         whole = traceback.extract_tb(error.__traceback__)
-        if frames:
-            shown = whole[whole.index(frames[0]) :]
-        else:  # what the user has to repair is in the message, not in our code
-            shown = [] if getattr(error, "is_hopeless", False) else whole
+        ours = [] if getattr(error, "is_hopeless", False) else whole  # then all the user needs is in the message
+        shown = whole[whole.index(frames[0]) :] if frames else ours
         self._reports.send(
             "failure",
             summary=f"{type(error).__name__}: {error}{place}{event}",
