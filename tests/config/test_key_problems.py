@@ -266,12 +266,3 @@ def test_hosts_must_be_declared(project):
         "setup.yaml:5: the host 'daq' is not declared under 'hosts:' (did you mean 'daq1'?)",
         "setup.yaml:18: the host 'ana3' is not declared under 'hosts:' (did you mean 'ana1'?)",
     ]
-
-
-def test_two_hosts_at_one_place_are_a_mistake(project):
-    text = project.changed("number_of_slots: 8", "number_of_slots: 9")
-    first = "hosts: {daq1: {address: a}, ana1: {address: a}, ana2: {address: a, data_port: 7900}}\n"
-    assert project.problems(first + text) == [
-        "setup.yaml:1: ana1 and daq1 have the same address and data_port: give one of them another data_port "
-        "(did you mean 'data_port: 7900'?)",
-    ]

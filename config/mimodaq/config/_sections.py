@@ -19,10 +19,6 @@ from ._yaml import Document, KeyPath
 BUILT_IN = "mimodaq.functions"
 """Module of the functions that may be named without a module."""
 
-_UNKNOWN = "?"
-"""Address of a host whose entry has mistakes."""
-_PORTS_APART = 100
-"""Links of a host use the ports above its own."""
 _MAX_EVENT_BYTES = 2**31 - 1  # what numpy allows for one record
 
 
@@ -34,12 +30,7 @@ def read_hosts(document: Document, report: Report) -> dict[str, HostSpec]:
         if isinstance(name, str) and isinstance(settings, dict):
             where = document.where("hosts", name)
             entry = read_entry(HostEntry, settings, name, document, ("hosts", name), report)
-            entry = entry or HostEntry(address=_UNKNOWN)
-            place = (entry.address, entry.data_port)
-            other = next((h.name for h in hosts.values() if (h.address, h.data_port) == place), None)
-            if other is not None and entry.address != _UNKNOWN:
-                text = f"{name} and {other} have the same address and data_port: give one of them another data_port"
-                report.add(where, text, f"data_port: {entry.data_port + _PORTS_APART}")
+            entry = entry or HostEntry(address="?")
             hosts[name] = HostSpec(name, entry.address, entry.data_port, where)
     return hosts
 
