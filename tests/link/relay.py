@@ -24,6 +24,7 @@ class Relay:
         self._context = zmq.Context()
         self._front = self._context.socket(zmq.ROUTER)
         self._back = self._context.socket(zmq.DEALER)
+        self._front.sndhwm = 0  # a ROUTER drops what does not fit
         if server[0]:
             self._front.curve_publickey, self._front.curve_secretkey = (key.encode() for key in server)
             self._front.curve_server = True

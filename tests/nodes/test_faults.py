@@ -75,6 +75,11 @@ class Story:
         assert not any("ledger" in reason for reason in row.reasons), row.reasons
         return row
 
+    def in_doubt(self):
+        """Events that were on their way when their link was given up: they may be there twice, and are counted."""
+        records = self.cluster.record(self.run, DAQ)["links"].values()
+        return sum(r["sent"] - r["position"] for all_of_link in records for r in all_of_link if r["kind"] == "cut")
+
     def is_said(self, text):
         return wait_for(lambda: any(text in line.text for line in self.session.logs(200)), f"for {text!r}")
 
@@ -191,8 +196,8 @@ def test_a_run_whose_host_is_gone_for_good_can_be_stopped_and_names_what_is_miss
     row = wait_for_end(story.session, story.run)
     assert row.verdict == "incomplete"
     assert any("ana1" in reason for reason in row.reasons), row.reasons
-    found = kept(story.cluster, story.run)
-    assert max(found.values()) == 1
+    again = sum(times - 1 for times in kept(story.cluster, story.run).values())
+    assert again <= story.in_doubt()
     story.cluster.place[ANA1].restore()
     wait_for(lambda: story.session.ask("reset").ok)
 
@@ -207,8 +212,8 @@ def test_a_run_goes_on_without_an_optional_host_and_says_so(new_cluster):
     row = wait_for_end(story.session, story.run)
     assert row.verdict == "incomplete"  # what it had in hand is missing, and named
     assert any("went on without ana1" in reason for reason in row.reasons), row.reasons
-    found = kept(story.cluster, story.run)
-    assert max(found.values()) == 1
+    again = sum(times - 1 for times in kept(story.cluster, story.run).values())
+    assert again <= story.in_doubt()
     story.cluster.place[ANA1].restore()
     wait_for(lambda: story.session.ask("reset").ok)
 

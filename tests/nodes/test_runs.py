@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nodes.chain import DAQ, HOSTS, MODULE, STO, check_complete, made, setup, wait_for_end, wait_for_events
+from nodes.real import wait_for
 
 
 @pytest.fixture
@@ -123,4 +124,4 @@ def test_a_mistake_in_a_function_is_named_with_file_and_line(new_cluster):
     assert not answer.ok
     assert "threshhold" in answer.text
     assert "setup.yaml:" in answer.text
-    assert session.status().cluster.state.value == "idle"
+    wait_for(lambda: session.status().cluster.state.value == "idle", "for everything to be reset")

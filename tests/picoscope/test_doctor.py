@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from mimodaq.client._doctor import as_json, has_fault, lines
@@ -105,6 +107,7 @@ def test_devices_of_others_are_left_alone(usb, library):
 
 
 def test_a_library_that_cannot_be_loaded(usb, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "picosdk.ps2000a", raising=False)  # another test may have loaded it
     (tmp_path / "libps2000a.so").write_text("no library")
     monkeypatch.setenv(LIBRARY_DIR, str(tmp_path))
     fault = one(usb.look(), "loading")

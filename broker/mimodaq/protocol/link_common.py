@@ -31,7 +31,7 @@ class Settings:
     batch_bytes: int = 1_000_000
     """Events are sent in batches of about this size; a larger event comes alone."""
     window_bytes: int = 16_000_000
-    """At most so many bytes are on the way. More is slower where memory is: it no longer fits into the cache."""
+    """At most so many bytes are on the way."""
     window_batches: int = 64
     heartbeat_s: float = 0.5
     silence_s: float = 2.0
