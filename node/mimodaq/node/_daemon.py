@@ -55,6 +55,7 @@ from mimodaq.protocol.messages import (
 from mimodaq.protocol.node_brain import NodeBrain
 from mimodaq.protocol.parts import ClockLine, short
 from mimodaq.protocol.plan import ClusterPlan, make_plan
+from mimodaq.protocol.states import State
 from mimodaq.ring import SegmentError
 from mimodaq.system import Notifier
 
@@ -137,7 +138,7 @@ class Node:
         try:
             self._boot()
             self._notifier.ready(f"node {self._options.name}, broker {self._options.broker}")
-            while not self._is_leaving:
+            while not self._is_leaving or self._brain.state is State.ABORTING:  # what is being ended is ended first
                 self.step()
         finally:
             self._close()

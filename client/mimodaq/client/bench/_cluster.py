@@ -220,7 +220,7 @@ def _measure(cluster: _Nodes, effort: Effort) -> Iterator[Row]:
     }
     found = alternate(subjects, effort.repeats, "s")
     for name, (work, goal_s, theirs_s) in _ROWS.items():
-        limit = Series(_THEIRS, (theirs_s,)) if theirs_s else Series(_THEIRS, missing="not measured")
+        limit = Series(_THEIRS, (theirs_s,)) if theirs_s else Series("start of all", found["start"].values)
         yield Row(f"cluster.{name}", work, "s", found[name], limit, Goal(value_max=goal_s))
 
 
@@ -231,4 +231,4 @@ _ROWS: Final = {
     "hung": ("pause, one node daemon hung: all others are paused", 0.1, 0.0),
     "killed": ("node daemon killed: a client is told", 1.0, 17.0),
 }
-"""Row to its work, its goal in s, and what Constellation took with as many satellites (0 = not measured)."""
+"""Row to its work, its goal in s, and what Constellation took with as many satellites (0 = compared with our start)."""
