@@ -278,3 +278,14 @@ def test_a_writer_that_takes_its_time_does_not_hold_up_others(new_ring: Callable
         fill(batch.events, 2, np.arange(10))
         slow.commit_batch()
     assert numbers(drain(ring, "g")) == [*range(10)]
+
+
+def test_a_rest_of_a_run_is_claimed_unless_it_is_wanted_afresh(new_ring):
+    ring = new_ring(slots=8, groups=["g"], expected_writers=1)
+    writer = ring.writer()
+    assert len(writer.claim(6).events) == 6
+    writer.commit_batch(4)
+    assert len(writer.claim(4, afresh=True).events) == 4
+    writer.commit_batch(0)
+    writer.close()
+    ring.verify()

@@ -91,7 +91,7 @@ class Publisher:
         calls this writer to the lock.
         """
         wanted = count if self._ahead >= count else max(count, min(_AHEAD_BATCHES * count, _AHEAD_SLOTS))
-        self._slots = self._writer.claim(wanted, timeout_s)
+        self._slots = self._writer.claim(wanted, timeout_s, afresh=True)
         found = len(self._slots.counter)
         self._ahead = max(self._ahead, found)
         return min(count, found)

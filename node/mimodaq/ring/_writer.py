@@ -123,14 +123,16 @@ class Writer(Client):
             self._deadtime[i] = deadtime
         self._advance(1)
 
-    def claim(self, n: int, timeout: float | None = None) -> Batch:
+    def claim(self, n: int, timeout: float | None = None, *, afresh: bool = False) -> Batch:
         """Up to `n` (at least one) consecutive free slots to be filled in place, events and metadata.
 
+        What is left of the last run of slots may be fewer although more are free; with `afresh` it is given back then.
         Blocks until there is one. They stay in hand until `commit_batch`; what was in hand before and not committed is
         given back first. Raises RingFull after `timeout` seconds, RingEnding, RingClosed.
         """
         i = self._i
-        if i + n > self._end or self._in_hand or self._words[self._attention]:  # a rest of a run is no batch
+        is_short = i == self._end or (afresh and i + n > self._end)
+        if is_short or self._in_hand or self._words[self._attention]:
             i = self._refill(n, timeout)
         end = min(i + n, self._end)
         self._words[self._filling] = i + 1
