@@ -14,7 +14,7 @@ from typing import Any, Final
 from mimodaq.config import Setup, SetupErrors
 from mimodaq.node._check import check_functions
 from mimodaq.node._folder import Folder
-from mimodaq.node._hostrun import TICK_S, HostRun, Surroundings
+from mimodaq.node._hostrun import HostRun, Surroundings
 from mimodaq.node._log import LOG, Entry, RunLog
 from mimodaq.node._record import RunFacts, write_record
 from mimodaq.node._rings import remove_left_overs
@@ -32,6 +32,8 @@ from mimodaq.protocol.parts import WorkerLine
 from mimodaq.protocol.plan import LOCAL, make_plan
 from mimodaq.protocol.run import State, Verdict
 
+LOOK_S: Final = 0.5
+"""What processes say and how they end is heard at once; the rings are looked at so often."""
 SNAPSHOT_S: Final = 1.0
 
 
@@ -144,7 +146,7 @@ class Engine:
         self._say("info", f"run {self._host.number} of {self._setup.path.name} in {self._host.run_dir}")
         self._handle(protocol.Begin())
         while self._brain.state is not State.ENDED:
-            deadline = min(self._brain.deadline(now), now + TICK_S)
+            deadline = min(self._brain.deadline(now), now + LOOK_S)
             dispatch(self._selector, max(0.0, deadline - time.monotonic()))
             while self._commands:
                 name, reason = self._commands.pop(0)

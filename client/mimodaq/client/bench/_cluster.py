@@ -150,17 +150,14 @@ def _with_one_hung(cluster: _Nodes) -> float:
     cluster.ask("start")
     hung, session = cluster.names[-1], cluster.session
     cluster.signal(hung, signal.SIGSTOP)
-    begin, took = time.monotonic(), 0.0
-    paused: set[str] = set()
+    paused: dict[str, int] = {}
     session.news(0.0)
+    begin_ns = time.time_ns()
 
     def look() -> None:
-        nonlocal took
         for news in session.news(0.0):
             if isinstance(news, LogLine) and news.text.startswith("paused: pause"):
-                paused.add(news.node)
-        if not took and paused >= set(cluster.names) - {hung}:
-            took = time.monotonic() - begin
+                paused.setdefault(news.node, news.utc_ns)  # by its own clock, which is that of this computer
 
     try:
         answer = session.ask("pause", on_turn=look)
@@ -168,9 +165,12 @@ def _with_one_hung(cluster: _Nodes) -> float:
             raise BenchError(f"the hung node was not named: {answer.text}")
     finally:
         cluster.signal(hung, signal.SIGCONT)
+    look()
+    if set(paused) != set(cluster.names) - {hung}:
+        raise BenchError(f"paused were only {', '.join(sorted(paused)) or 'none'}")
     _wait(cluster.is_complete)
     cluster.ask("stop")
-    return took
+    return (max(paused.values()) - begin_ns) / 1e9
 
 
 def _seen_killed(cluster: _Nodes) -> float:
