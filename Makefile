@@ -18,7 +18,7 @@ demo: $(READY) ## set up everything and run a muon-lifetime experiment
 	@$(BIN)/mimodaq run demo/setup.yaml --events 20000
 
 test: $(READY) ## the whole test suite, in two processes
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --max-worker-restart 0
 
 NUMPY1 := .venv-numpy1
 
