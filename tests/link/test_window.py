@@ -227,3 +227,16 @@ def test_an_order_survives_its_file() -> None:
         replace(order, client_keys=("short",))
     with pytest.raises(LinkError, match="cannot be read"):
         WindowOrder.decode(json.dumps({"node": "daq1"}))
+
+
+def test_a_window_leaves_when_the_folder_of_its_run_is_cleared_away(
+    new_ring: Callable[..., Ring], new_window: Callable[[WindowOrder | Path], End], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "window.json").write_text(WindowOrder("daq1", LOCAL, {"RB_1": ring_of(new_ring).segment}).encode())
+    window = new_window(folder / "window.json")
+    window.expect("ready")
+    (folder / "window.json").unlink()
+    folder.rmdir()
+    assert window.expect("finish")["outcome"] == "left"

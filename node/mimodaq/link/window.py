@@ -53,7 +53,7 @@ class NodeWindow:
         """Answer until a signal asks for the end."""
         self._reports.send("ready", endpoint=self._bound.endpoint)
         looked = time.monotonic()
-        while not signals.take(signal.SIGTERM):
+        while not (signals.take(signal.SIGTERM) or self._is_abandoned()):
             now = time.monotonic()
             if signals.take(signal.SIGHUP) or now - looked >= _LOOK_S:
                 looked = now
@@ -65,7 +65,11 @@ class NodeWindow:
         for lookout in self._lookouts.values():
             lookout.close()
         self._bound.close(_FAREWELL_MS)
-        return Finish(Outcome.LEFT, "told to leave")
+        return Finish(Outcome.LEFT, "told to leave, or the run it belongs to has been cleared away")
+
+    def _is_abandoned(self) -> bool:
+        """Whether the folder of the order is gone: that of a run whose node daemon has not come back."""
+        return self._path is not None and not self._path.parent.is_dir()
 
     def _figures(self) -> dict[str, Any]:
         figures = self._budgets.figures
