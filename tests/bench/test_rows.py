@@ -31,6 +31,8 @@ ROWS = {
         "link.wave.68kB.curve",
         "link.wave.68kB.8links",
         "link.event.24B",
+        "link.cpu.68kB",
+        "link.cpu.68kB.curve",
         *([] if why_not() else ["link.wave.68kB.veth"]),
         "link.latency.10Hz.p50",
         "link.latency.10Hz.p95",

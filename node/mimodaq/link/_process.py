@@ -95,11 +95,19 @@ def identity_of(ring: Ring, link: str) -> Identity:
 class Signals:
     """What this process was told by signals; the loop looks at it."""
 
+    HEARD: Final = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+
     def __init__(self) -> None:
         self._asked: set[int] = set()
-        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
+        for number in self.HEARD:
             signal.signal(number, self._note)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    @classmethod
+    def ignore(cls) -> None:
+        """Hear nothing more: the interpreter gives handlers back before its end, and a late signal would be its end."""
+        for number in cls.HEARD:
+            signal.signal(number, signal.SIG_IGN)
 
     def _note(self, number: int, _: object) -> None:
         self._asked.add(number)
@@ -133,10 +141,12 @@ def run_process(start: Callable[[str, Path | None, Reports, Signals], Finish]) -
         gc.freeze()
         finish = start(text, path, reports, Signals())
     except RingClosed as error:
+        Signals.ignore()
         reports.send("finish", outcome="aborted", reason=str(error))
         return EXIT_ABORTED
     except (LinkError, RingError, OSError, ValueError, zmq.ZMQError) as error:
         finish = Finish(Outcome.FATAL, str(error))
+    Signals.ignore()
     reports.record(finish)
     return EXIT_FATAL if finish.outcome is Outcome.FATAL else EXIT_DONE
 

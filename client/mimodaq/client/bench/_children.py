@@ -168,12 +168,13 @@ def _raw_receiver(address: str, count: int, size: int, span: int, keys: Sequence
             socket.curve_server = True
         socket.bind(address)
         _ready(socket.get_string(zmq.LAST_ENDPOINT))
+        used_s = time.process_time()
         for i in range(count):
             frame = socket.recv(copy=False)
             if span:
                 places[i % span] = np.frombuffer(frame.buffer, "u1")
         end = time.monotonic()
-    return {"end": end}
+    return {"end": end, "cpu_s": time.process_time() - used_s}
 
 
 def _raw_sender(address: str, count: int, size: int, span: int, server: str, keys: Sequence[str]) -> dict[str, Any]:
@@ -190,10 +191,10 @@ def _raw_sender(address: str, count: int, size: int, span: int, server: str, key
         socket.sndhwm = 64
         socket.connect(address)
         _ready()
-        begin = time.monotonic()
+        begin, used_s = time.monotonic(), time.process_time()
         for i in range(count):
             socket.send(messages[i % places], copy=False)
-    return {"begin": begin}
+    return {"begin": begin, "cpu_s": time.process_time() - used_s}
 
 
 def _paced_writer(segment: str, events: int, rate_hz: float) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -46,14 +47,17 @@ def _loopback(effort: Effort) -> Iterator[Row]:
     sized = partial(Sized, seconds=effort.run_seconds)
     wave = partial(link_rate, dtype=WAVE, batch=128)
     raw = partial(raw_rate, event_bytes=WAVE.itemsize)
+    costs: dict[str, list[float]] = {name: [] for name in (_STORED, "one link", _CURVE, "a link with keys")}
     found = alternate(
         {
             _BARE: sized(partial(raw, way=plain), 2000),
-            _STORED: sized(partial(raw, way=plain, span=_SPAN), 2000),
-            "one link": sized(partial(wave, slots=WAVE_SLOTS, way=plain), 2000),
+            _STORED: sized(partial(raw, way=plain, span=_SPAN, costs_us=costs[_STORED]), 2000),
+            "one link": sized(partial(wave, slots=WAVE_SLOTS, way=plain, costs_us=costs["one link"]), 2000),
             "8 links": sized(partial(wave, slots=WAVE_SLOTS // MANY, way=plain, links=MANY), 2000),
-            _CURVE: sized(partial(raw, way=secret), 500),
-            "a link with keys": sized(partial(wave, slots=WAVE_SLOTS, way=secret), 500),
+            _CURVE: sized(partial(raw, way=secret, costs_us=costs[_CURVE]), 500),
+            "a link with keys": sized(
+                partial(wave, slots=WAVE_SLOTS, way=secret, costs_us=costs["a link with keys"]), 500
+            ),
             _TWICE: sized(partial(raw_rate, event_bytes=2 * SMALL.itemsize, way=plain), 500_000),
             "small events": sized(partial(link_rate, dtype=SMALL, slots=SMALL_SLOTS, way=plain, batch=4096), 100_000),
         },
@@ -67,6 +71,13 @@ def _loopback(effort: Effort) -> Iterator[Row]:
     )
     yield Row("link.wave.68kB.8links", f"{work}, 8 links together", "ev/s", found["8 links"], one, Goal(ratio_min=0.8))
     yield Row("link.event.24B", "24 B, ring to ring", "ev/s", found["small events"], found[_TWICE], Goal(value_min=1e6))
+    cost = {
+        name: replace(found[name], values=tuple(seen[len(seen) - len(found[name].values) :]))
+        for name, seen in costs.items()
+    }
+    work = "CPU time of both ends per event of 68 kB, loopback"
+    yield Row("link.cpu.68kB", work, "µs", cost["one link"], cost[_STORED], Goal())
+    yield Row("link.cpu.68kB.curve", f"{work}, CURVE", "µs", cost["a link with keys"], cost[_CURVE], Goal())
 
 
 def _between_hosts(effort: Effort) -> Iterator[Row]:

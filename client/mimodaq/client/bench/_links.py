@@ -97,6 +97,13 @@ class End:
         if outcome != "done":
             raise BenchError(f"a {self._role} has ended with {outcome!r}")
 
+    def cpu_s(self) -> float:
+        """CPU time it has used so far, in s; also after its end."""
+        import psutil
+
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
 
 class Link:
     """Two rings and a link between them, connected."""
@@ -150,10 +157,19 @@ class Link:
             raise BenchError(f"{sent} was acknowledged, {arrived} has arrived")
 
 
-def link_rate(events: int, dtype: np.dtype[Any], slots: int, way: Way, batch: int, links: int = 1) -> float:
+def link_rate(
+    events: int,
+    dtype: np.dtype[Any],
+    slots: int,
+    way: Way,
+    batch: int,
+    links: int = 1,
+    costs_us: list[float] | None = None,
+) -> float:
     """Events per second from ring to ring, all links together, from before the first claim to the last reader's end.
 
     The events lie in the slots already: a writer process claims and commits, a reader process takes and releases.
+    The CPU time of all ends per event, in µs, goes to `costs_us`.
     """
     with ExitStack() as stack:
         made = [stack.enter_context(Link(dtype, slots, way, f"link{i}")) for i in range(links)]
@@ -167,7 +183,8 @@ def link_rate(events: int, dtype: np.dtype[Any], slots: int, way: Way, batch: in
             stack.enter_context(Child("link_writer", segment=link.source.segment, events=share, batch=batch))
             for link in made
         ]
-        begin = time.monotonic()
+        ends = [end for link in made for end in (link.sender, link.receiver)]
+        begin, used_s = time.monotonic(), sum([end.cpu_s() for end in ends])
         for link in made:
             link.source.resume()
         found = [reader.result() for reader in readers]
@@ -175,18 +192,22 @@ def link_rate(events: int, dtype: np.dtype[Any], slots: int, way: Way, batch: in
             writer.result()
         for link in made:
             link.finish()
+        used_s = sum([end.cpu_s() for end in ends]) - used_s
+    if costs_us is not None:
+        costs_us.append(1e6 * used_s / events)
     if any(f["events"] != share for f in found):
         raise BenchError(f"{share} events went into each link, {[f['events'] for f in found]} came out")
     seconds: float = max(f["end"] for f in found) - begin
     return share * links / seconds
 
 
-def raw_rate(events: int, event_bytes: int, way: Way, span: int = 0) -> float:
+def raw_rate(events: int, event_bytes: int, way: Way, span: int = 0, costs_us: list[float] | None = None) -> float:
     """The same number of bytes as ZeroMQ messages of 1 MB from one process to another, as events per second.
 
     PUSH/PULL, `copy=False` at both ends. With `span` 0 it is always the same message, and nobody looks at it: the limit
     of what ZeroMQ can carry. Otherwise the messages lie in `span` places and are copied into as many: what a
-    program needs at least that has its data in a ring here, and wants them in a ring there.
+    program needs at least that has its data in a ring here, and wants them in a ring there. The CPU time of both
+    processes per event, in µs, goes to `costs_us`.
     """
     count = max(1, round(events * event_bytes / MESSAGE_BYTES))
     keys = way.keys
@@ -200,9 +221,10 @@ def raw_rate(events: int, event_bytes: int, way: Way, span: int = 0) -> float:
         sender = stack.enter_context(
             Child("raw_sender", way.from_here, address=address, server=keys.server[0], keys=keys.client, **common)
         )
-        end = receiver.result()["end"]
-        begin = sender.result()["begin"]
-    seconds: float = end - begin
+        received, sent = receiver.result(), sender.result()
+    seconds: float = received["end"] - sent["begin"]
+    if costs_us is not None:
+        costs_us.append(1e6 * (received["cpu_s"] + sent["cpu_s"]) * event_bytes / (count * MESSAGE_BYTES))
     return count * MESSAGE_BYTES / event_bytes / seconds
 
 
