@@ -251,7 +251,7 @@ def _start(folder: Folder, label: str, job: Job) -> tuple[subprocess.Popen[bytes
         lock, reports = opened(folder.lock_path(label)), opened(folder.reports_path(label))
         output = opened(folder.output_path(label))
         _lock_for_child(lock, label)
-        told = () if job.reports_on_stdout else (str(reports), str(folder.life))
+        told = () if job.reports_on_stdout else (str(reports), str(folder.life), label)  # the label is for ps and top
         process = subprocess.Popen(
             [sys.executable, "-m", job.module, *job.arguments, *told],
             stdin=subprocess.PIPE,
