@@ -4,10 +4,18 @@
 `SetupErrors` with every mistake as `file:line: message`. Imports nothing else of mimodaq.
 """
 
-from ._bundle import MAX_BUNDLE_BYTES, BundleError, load_unpacked, pack_setup, unpack_setup
+from ._bundle import (
+    MAX_BUNDLE_BYTES,
+    BundleError,
+    change_setup,
+    load_unpacked,
+    pack_loaded,
+    pack_setup,
+    unpack_setup,
+)
 from ._graph import check_graph, downstream, sources, topological_order, upstream
 from ._loader import load_setup
-from ._model import PLAIN_FIELD, BufferSpec, FieldSpec, FunctionSpec, HostSpec, Setup
+from ._model import PLAIN_FIELD, BufferSpec, DiskSpec, FieldSpec, FunctionSpec, HostSpec, Setup
 from ._problems import Problem, SetupErrors, Where, nearest
 from ._quantities import QuantityError, parse_quantity
 from ._yaml import dump_text
@@ -17,6 +25,7 @@ __all__ = [
     "PLAIN_FIELD",
     "BufferSpec",
     "BundleError",
+    "DiskSpec",
     "FieldSpec",
     "FunctionSpec",
     "HostSpec",
@@ -25,12 +34,14 @@ __all__ = [
     "Setup",
     "SetupErrors",
     "Where",
+    "change_setup",
     "check_graph",
     "downstream",
     "dump_text",
     "load_setup",
     "load_unpacked",
     "nearest",
+    "pack_loaded",
     "pack_setup",
     "parse_quantity",
     "sources",

@@ -34,9 +34,13 @@ class BundleError(Exception):
 
 def pack_setup(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> bytes:
     """The setup file `path`, changed by `overrides`, as a bundle. Raises SetupErrors or BundleError."""
+    return pack_loaded(load_setup(path, overrides))
+
+
+def pack_loaded(setup: Setup) -> bytes:
+    """The same of a setup that is loaded already. Raises BundleError."""
     import msgpack
 
-    setup = load_setup(path, overrides)
     resolved = setup.resolved()
     files: dict[str, bytes] = {}
     modules = _modules(setup)
@@ -88,6 +92,21 @@ def unpack_setup(raw: bytes, folder: Path) -> Path:
             if not folder.is_dir():  # else another process was faster
                 raise BundleError(f"writing a setup to {folder}: {error.strerror}") from error
     return folder / str(table["setup"])
+
+
+def change_setup(raw: bytes, overrides: Sequence[str]) -> bytes:
+    """A bundle with some values changed; what the user has written goes along as it was.
+
+    Raises SetupErrors or BundleError.
+    """
+    import msgpack
+
+    table = _read_bundle(raw)
+    with tempfile.TemporaryDirectory(prefix="mimodaq-setup-") as parent:
+        changed = _read_bundle(pack_setup(unpack_setup(raw, Path(parent, "setup")), overrides))
+    merged = {table["setup"]: changed["files"][table["setup"]]}
+    answer: bytes = msgpack.packb({**table, "files": {**table["files"], **merged}})
+    return answer
 
 
 def load_unpacked(folder: Path) -> Setup:

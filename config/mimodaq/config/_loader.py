@@ -35,7 +35,7 @@ def load_setup(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> S
     Raises `SetupErrors` with all problems found.
     """
     from ._schema import MainEntry, TopLevel, read_entry
-    from ._sections import read_buffers, read_functions, read_hosts, read_links
+    from ._sections import read_buffers, read_disk, read_functions, read_hosts, read_links
 
     path = Path(path)
     folder = Path(os.path.abspath(path)).parent
@@ -77,6 +77,7 @@ def load_setup(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> S
         duration_s=_limit("runtime", "duration", limits, report),
         hosts=hosts,
         links=links,
+        disk=read_disk(document, hosts, folder, report),
         variables=variables,
         config_files=files.paths,
         warnings=tuple(warnings),

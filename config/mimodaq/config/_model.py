@@ -22,6 +22,7 @@ PLAIN_FIELD = "data"
 DATA_PORT: Final = 7800
 """First port of a host for events."""
 CODECS: Final = ("none", "lz4", "zstd")
+WHEN_LOW: Final = ("stop", "pause", "warn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,20 @@ class LinkSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskSpec:
+    """What is done before a disk is full."""
+
+    when_low: str = "stop"
+    """`stop` or `pause` the run when only the reserve is left, or only `warn`."""
+    warn_s: float = 3600.0
+    """The operator is told when the disk will be full within this time."""
+    reserve_bytes: int = 100_000_000
+    """Space that no event may take."""
+    spill: tuple[Path, ...] = ()
+    """Folders on other disks, absolute, where datasets go on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
     """A whole setup. Equality ignores files, names of files and line numbers."""
 
@@ -157,6 +172,7 @@ class Setup:
     hosts: dict[str, HostSpec] = field(default_factory=dict)
     links: dict[str, LinkSpec] = field(default_factory=dict)
     """By buffer; links follow from the hosts, this says only how they work."""
+    disk: DiskSpec = DiskSpec()
     variables: dict[str, Any] = field(default_factory=dict)
     """Values of `${name}`; they are already put in everywhere else."""
     config_files: tuple[Path, ...] = field(default=(), compare=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._model import BufferSpec, FunctionSpec, Setup
+from ._model import BufferSpec, DiskSpec, FunctionSpec, Setup
 from ._variables import escape
 
 
@@ -24,6 +24,13 @@ def resolve(setup: Setup) -> dict[str, Any]:
         answer["hosts"] = {n: {"address": h.address, "data_port": h.data_port} for n, h in setup.hosts.items()}
     if setup.links:
         answer["links"] = {name: {"codec": link.codec} for name, link in setup.links.items()}
+    if setup.disk != DiskSpec():
+        answer["disk"] = {
+            "when_low": setup.disk.when_low,
+            "warn": setup.disk.warn_s,
+            "reserve": setup.disk.reserve_bytes,
+            "spill": [str(place) for place in setup.disk.spill],
+        }
     answer["RingBuffer"] = [{name: _buffer(buffer)} for name, buffer in setup.buffers.items()]
     answer["Functions"] = [{name: _function(function)} for name, function in setup.functions.items()]
     if setup.variables:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from ._model import CODECS, DATA_PORT
+from ._model import CODECS, DATA_PORT, WHEN_LOW, DiskSpec
 from ._problems import Report, nearest, show
 from ._quantities import parse_quantity
 from ._yaml import Document, KeyPath
@@ -35,6 +35,15 @@ def _seconds(value: Any) -> Any:
     return seconds
 
 
+def _bytes(value: Any) -> Any:
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"expected a size such as '500 MB', found {show(value)}")
+    size = parse_quantity(value, "B")
+    if size < 0:
+        raise ValueError(f"must not be negative, found {show(value)}")
+    return int(size)
+
+
 def _names(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -48,21 +57,26 @@ def _restart(value: Any) -> bool | int:
 Whole = Annotated[int, BeforeValidator(_whole)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
+Bytes = Annotated[int, BeforeValidator(_bytes)]
 
 
 class Entry(BaseModel):
     """A mapping of the setup whose keys are all known."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Limits(Entry):
     """When a run ends; each limit under mimoCoRB's name or its plain one, 0 = no limit."""
 
     runevents: Annotated[Whole, Field(ge=0)] | None = None
+    """Stop after exactly so many events of the buffer listed first; 0 = no limit."""
     events: Annotated[Whole, Field(ge=0)] | None = None
+    """The same as `runevents`."""
     runtime: Seconds | None = None
+    """Stop after so long a time (`90`, `10 min`, `2 h`); pauses do not count; 0 = no limit."""
     duration: Seconds | None = None
+    """The same as `runtime`."""
 
 
 def _port(value: int) -> int:
@@ -77,61 +91,111 @@ def _codec(value: str) -> str:
     return value
 
 
+def _when_low(value: str) -> str:
+    if value not in WHEN_LOW:
+        near = nearest(value, WHEN_LOW)
+        hint = f" (did you mean {near!r}?)" if near else ""
+        raise ValueError(f"one of {', '.join(WHEN_LOW)}, found {value!r}{hint}")
+    return value
+
+
 class TopLevel(Limits):
     """The whole file."""
 
     RingBuffer: dict[str, dict[Any, Any]]
+    """The buffers, a list of `- NAME: {...}`."""
     Functions: dict[str, dict[Any, Any]]
+    """The functions, a list of `- NAME: {...}`; `Fkt_main` holds what concerns all of them."""
     FunctionConfigs: dict[str, Any] = {}
+    """Options by the name of the function."""
     output_directory: str = Field(default="target", min_length=1)
+    """Where run directories are made."""
     GUI_control: Flag = True
+    """mimoCoRB's window; ignored by `mimodaq run`."""
     KBD_control: Flag = True
+    """Keys in the terminal."""
     hosts: dict[str, dict[Any, Any]] = {}
+    """The hosts of a cluster, by name; none: all is on this host."""
     links: dict[str, dict[Any, Any]] = {}
+    """How the events of a buffer travel between hosts, by the name of the buffer."""
+    disk: dict[Any, Any] = {}
+    """What is done before a disk is full."""
     variables: Any = None
+    """Names and values for `${name}` anywhere in the file; `--set name=value` changes them."""
     input: Any = None
+    """Short for the variable of this name."""
 
 
 class MainEntry(Limits):
     """`Fkt_main`."""
 
     config_file: str | None = None
+    """A file with options of all functions, by their names, and limits under `general:`."""
 
 
 class BufferEntry(Entry):
     """A buffer under `RingBuffer`."""
 
     number_of_slots: Annotated[Whole, Field(ge=1)]
+    """Events the buffer can hold."""
     channel_per_slot: Annotated[Whole, Field(ge=1)] = 1
+    """Samples of every field."""
     data_type: Any
+    """Fields with their numpy types, for example `{1: [chA, float32]}`."""
     host: str | None = None
+    """Where the buffer is; default: where it is written."""
 
 
 class FunctionEntry(Entry):
     """A function under `Functions`."""
 
     file_name: str | None = None
+    """The module of the function in mimoCoRB's form: `modules/my_filter`."""
     fkt_name: str | None = None
+    """The function in that module."""
     function: str | None = None
+    """`file.py:name`, `package.module:name`, or the name of a built-in function."""
     num_process: Annotated[Whole, Field(ge=1)] = 1
+    """Processes that share the work; each event goes to exactly one of them."""
     RB_assign: dict[str, str] = {}
+    """What it does with each buffer: `read` (gets every event), `write`, `observe` (copies of recent events)."""
     config_file: str | None = None
+    """A file with options of this function."""
     config: Any = None
+    """Options, on top of those from files."""
     host: Annotated[list[str], BeforeValidator(_names)] = []
+    """Where it runs: one host, or several that share the events; default: where its buffers are."""
     restart: Annotated[Any, AfterValidator(_restart)] = True
+    """Whether a process that died is started again: true, false, or how often at most. Default: not for sources."""
 
 
 class HostEntry(Entry):
     """A host under `hosts`."""
 
     address: str = Field(min_length=1)
+    """Name or number under which the other hosts reach it."""
     data_port: Annotated[Whole, Field(ge=1024), AfterValidator(_port)] = DATA_PORT
+    """The first of its TCP ports for data; links use those above it."""
 
 
 class LinkEntry(Entry):
     """How events of a buffer travel, under `links`."""
 
     codec: Annotated[str, AfterValidator(_codec)] = "none"
+    """Compression: none, lz4 or zstd."""
+
+
+class DiskEntry(Entry):
+    """What is done before a disk is full, under `disk`."""
+
+    when_low: Annotated[str, AfterValidator(_when_low)] = DiskSpec().when_low
+    """What happens when only the reserve is left: `stop` or `pause` the run, or only `warn`."""
+    warn: Seconds = DiskSpec().warn_s
+    """Tell the operator when the disk will be full within this time."""
+    reserve: Bytes = DiskSpec().reserve_bytes
+    """Space that no event may take, so that files can be closed (`100 MB`)."""
+    spill: Annotated[list[str], BeforeValidator(_names)] = []
+    """Folders on other disks where datasets go on."""
 
 
 EntryT = TypeVar("EntryT", bound=Entry)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ._datatypes import read_data_type
-from ._model import BufferSpec, FieldSpec, FunctionSpec, HostSpec, LinkSpec
+from ._model import BufferSpec, DiskSpec, FieldSpec, FunctionSpec, HostSpec, LinkSpec
 from ._problems import Report, nearest, show
-from ._schema import ACCESS_WORDS, BufferEntry, FunctionEntry, HostEntry, LinkEntry, read_entry
+from ._schema import ACCESS_WORDS, BufferEntry, DiskEntry, FunctionEntry, HostEntry, LinkEntry, read_entry
 from ._yaml import Document, KeyPath
 
 BUILT_IN = "mimodaq.functions"
@@ -46,6 +46,20 @@ def read_links(document: Document, buffers: dict[str, BufferSpec], report: Repor
             entry = read_entry(LinkEntry, settings, name, document, ("links", name), report)
             links[name] = LinkSpec(name, entry.codec if entry else "none")
     return links
+
+
+def read_disk(document: Document, hosts: dict[str, HostSpec], folder: Path, report: Report) -> DiskSpec:
+    """What is done before a disk is full."""
+    table = document.data.get("disk")
+    if not isinstance(table, dict):
+        return DiskSpec()
+    entry = read_entry(DiskEntry, table, "disk", document, ("disk",), report) or DiskEntry()
+    for i, name in enumerate(entry.spill):
+        if hosts and not os.path.isabs(name):
+            where = document.where("disk", "spill", i)
+            report.add(where, f"disk.spill: {name!r} is to be found on every host: write the whole path")
+    spill = tuple(Path(os.path.abspath(folder / os.path.expanduser(name))) for name in entry.spill)
+    return DiskSpec(entry.when_low, entry.warn, entry.reserve, spill)
 
 
 def read_buffers(document: Document, hosts: dict[str, HostSpec], report: Report) -> dict[str, BufferSpec]:
