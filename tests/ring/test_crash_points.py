@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mimodaq.ring import Ring, _core
+from mimodaq.ring import Ring, _changes, _core, _table
 from mimodaq.ring import _layout as lay
 from mimodaq.ring._core import Core, locked
 from mimodaq.ring._process import Identity
 from ring.harness import NOW, declare_dead, drain, fill
 from ring.tracing import NEVER, Count, watched
+
+FILES = (_core.__file__, _changes.__file__, _table.__file__)
 
 Change = Callable[[], object]
 
@@ -164,7 +166,7 @@ class Trial:
         self.change = change
         self._memory = bytes(self.core.mapping)
         self.before = state(self.core)
-        with watched(Count(NEVER, die, _core.__file__)):
+        with watched(Count(NEVER, die, FILES)):
             locked(self.core, change)
         self.after = state(self.core)
         assert self.before != self.after
@@ -176,7 +178,7 @@ class Trial:
         """Carry out the change up to the n-th byte code; false if it ended before."""
         self.core.enter()
         try:
-            with watched(Count(n, die, _core.__file__)):
+            with watched(Count(n, die, FILES)):
                 self.change()
         except Death:
             return True
@@ -186,7 +188,7 @@ class Trial:
     def redo_dies_at(self, n: int) -> None:
         """Take the change up again, and die again."""
         try:
-            with watched(Count(n, die, _core.__file__)):
+            with watched(Count(n, die, FILES)):
                 self.core.redo()
         except Death:
             return
@@ -244,7 +246,7 @@ def test_a_place_given_up_by_a_process_that_dies_over_it_holds_no_events(
     new_ring: Callable[..., Ring], dead: Identity
 ) -> None:
     deaths = 0
-    with watched(Count(NEVER, die, _core.__file__)):
+    with watched(Count(NEVER, die, FILES)):
         new_ring().reader("g", "kept", kept=True).resign()
     while True:
         ring = new_ring()
@@ -255,7 +257,7 @@ def test_a_place_given_up_by_a_process_that_dies_over_it_holds_no_events(
         ring.reap()
         ring._core.enter()
         try:
-            with watched(Count(deaths, die, _core.__file__)):
+            with watched(Count(deaths, die, FILES)):
                 ring._core.forfeit(holder._index)
         except Death:
             deaths += 1

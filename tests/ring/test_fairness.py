@@ -26,6 +26,25 @@ def number(event):
     return int(event["number"][0])
 
 
+class Sister(threading.Thread):
+    """A second member of the group, which gives away the number of each event it gets, and None at the end."""
+
+    def __init__(self, ring):
+        super().__init__()
+        self._ring = ring
+        self._given: queue.Queue[int | None] = queue.Queue()
+        self.start()
+
+    def run(self):
+        with self._ring.reader("filter", "sister") as sister:
+            while (event := sister.get()) is not None:
+                self._given.put(number(event))
+        self._given.put(None)
+
+    def next(self):
+        return self._given.get(timeout=60)
+
+
 def test_events_a_slow_member_has_not_begun_with_go_to_its_idle_sister(ring):
     with ring.writer() as writer:
         for i in range(EVENTS):
@@ -34,25 +53,16 @@ def test_events_a_slow_member_has_not_begun_with_go_to_its_idle_sister(ring):
     seen = [number(slow.get())]
     while len(slow._run) - slow._next < 2:  # while it is fast it is handed more than one at a time
         seen.append(number(slow.get()))
-    given: queue.Queue[int | None] = queue.Queue()
-
-    def work_off():
-        with ring.reader("filter", "sister") as sister:
-            while (event := sister.get()) is not None:
-                given.put(number(event))
-        given.put(None)
-
-    thread = threading.Thread(target=work_off)
-    thread.start()
-    got = [given.get(timeout=60) for _ in range(EVENTS - len(seen) - len(slow._run) + slow._next)]
+    sister = Sister(ring)
+    got = [sister.next() for _ in range(EVENTS - len(seen) - len(slow._run) + slow._next)]
     while not slow._words[slow._attention]:
         ring.status()  # the sister asks as soon as it has found nothing for itself
     seen.append(number(slow.get()))
-    got.append(given.get(timeout=60))  # while the slow one still has its event in hand
+    got.append(sister.next())  # while the slow one still has its event in hand
     slow.close()
-    while (last := given.get(timeout=60)) is not None:
+    while (last := sister.next()) is not None:
         got.append(last)
-    thread.join()
+    sister.join()
     assert sorted(set(seen + got)) == list(range(EVENTS))
     ring.verify()
 
@@ -66,25 +76,16 @@ def test_a_member_that_turns_slow_leaves_everything_that_comes_later_to_its_sist
             writer.flush()
             written += 1
             seen.append(number(slow.get()))
-        given: queue.Queue[int | None] = queue.Queue()
-
-        def work_off():
-            with ring.reader("filter", "sister") as sister:
-                while (event := sister.get()) is not None:
-                    given.put(number(event))
-            given.put(None)
-
-        thread = threading.Thread(target=work_off)
-        thread.start()
+        sister = Sister(ring)
         got = []
         for _ in range(20):  # while the slow one has its last event in hand
             for _ in range(3):
                 writer.put({"number": written})
                 written += 1
-            got += [given.get(timeout=60) for _ in range(3)]
+            got += [sister.next() for _ in range(3)]
         slow.release()
         slow.close()
-    assert given.get(timeout=60) is None
-    thread.join()
+    assert sister.next() is None
+    sister.join()
     assert seen + got == list(range(written))
     ring.verify()

@@ -37,6 +37,13 @@ def test_an_observer_sees_the_newest_event_once(ring: Ring) -> None:
         assert (observer.skipped, observer.torn) == (3, 0)
 
 
+@pytest.mark.parametrize(("after", "numbers"), [(-1, [1, 2]), (1, [2]), (2, []), (1 << 62, []), ((1 << 63) - 1, [])])
+def test_recent_events_are_those_after_a_number(ring: Ring, after: int, numbers: list[int]) -> None:
+    with ring.writer() as writer, ring.observer() as observer:
+        put(writer, 0, 1, 2)
+        assert observer.recent(2, after).sequence.tolist() == numbers
+
+
 def test_observers_take_nothing_from_anybody(ring: Ring) -> None:
     with ring.writer() as writer, ring.observer("a") as a, ring.observer("b") as b:
         put(writer, *range(8))

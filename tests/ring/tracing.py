@@ -19,9 +19,9 @@ NEVER = sys.maxsize
 
 
 class Watch:
-    """Is told of every byte code that is about to be carried out in `files`, a path or the begin of it."""
+    """Is told of every byte code that is about to be carried out in `files`, paths or the begin of them."""
 
-    def __init__(self, files: str) -> None:
+    def __init__(self, files: str | tuple[str, ...]) -> None:
         self._files = files
 
     def at(self, frame: FrameType, offset: int) -> None:
@@ -88,7 +88,7 @@ class Watch:
 class Count(Watch):
     """Calls `act` once, before the n-th byte code (from 0)."""
 
-    def __init__(self, n: int, act: Callable[[], object], files: str = PACKAGE) -> None:
+    def __init__(self, n: int, act: Callable[[], object], files: str | tuple[str, ...] = PACKAGE) -> None:
         super().__init__(files)
         self._left = n
         self._act = act

@@ -15,8 +15,9 @@ from mimodaq.ring._errors import (
 )
 from mimodaq.ring._observer import Observed, Observer, Recent
 from mimodaq.ring._reader import Reader
-from mimodaq.ring._ring import GroupStatus, Place, Ring, RingStatus, WriterStatus, attached_rings
-from mimodaq.ring._segment import left_overs, remove_left_overs, segment_name
+from mimodaq.ring._ring import Ring, attached_rings
+from mimodaq.ring._segment import left_overs, remove_left_overs, segment_name, segments_of
+from mimodaq.ring._status import GroupStatus, Place, RingStatus, WriterStatus
 from mimodaq.ring._writer import Writer
 
 __all__ = [
@@ -45,4 +46,5 @@ __all__ = [
     "left_overs",
     "remove_left_overs",
     "segment_name",
+    "segments_of",
 ]

@@ -25,6 +25,13 @@ class Observed(NamedTuple):
     sequence: int
     """Number of the event in the ring."""
 
+    @classmethod
+    def of(cls, core: Core, slot: int, sequence: int) -> Self:
+        """A copy of what is in a slot at this moment."""
+        event = core.events[slot : slot + 1].copy()[0]
+        counter, timestamp, deadtime = core.counter[slot], core.timestamp[slot], core.deadtime[slot]
+        return cls(event, int(counter), float(timestamp), float(deadtime), sequence)
+
 
 class Recent(NamedTuple):
     """Copies of several events, oldest first."""
@@ -79,14 +86,7 @@ class Observer(Client):
             if slot < 0:
                 return None
             core = self._core
-            event = core.events[slot : slot + 1].copy()[0]
-            found = Observed(
-                event,
-                int(core.counter[slot]),
-                float(core.timestamp[slot]),
-                float(core.deadtime[slot]),
-                sequence,
-            )
+            found = Observed.of(core, slot, sequence)
             core.fence()
             if core.sequence[slot] == sequence:
                 self.skipped += sequence - self._seen - 1 if self._seen >= 0 else 0
@@ -105,7 +105,8 @@ class Observer(Client):
         self._check()
         core = self._core
         head, is_ended = locked(core, self._look)
-        numbers = np.arange(max(after + 1, head - min(n, core.slots)), head)
+        begin = max(after + 1, head - min(n, core.slots))
+        numbers = np.arange(min(begin, head), head)  # a begin that no int64 can hold would make floats
         slots = core.order[numbers % core.slots]
         columns = (core.raw, core.sequence, core.counter, core.timestamp, core.deadtime)
         parts = [column[slots] for column in columns]

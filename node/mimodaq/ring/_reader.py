@@ -116,6 +116,10 @@ class Reader(Client):
             core.deadtime[begin:end],
         )
 
+    def sequences(self, n: int) -> np.ndarray:
+        """Sequence numbers in this ring of the first `n` events of the batch last taken, int64 (n,)."""
+        return self._core.sequence[self._slot : self._slot + n].copy()
+
     def release(self, n: int | None = None) -> None:
         """Release the oldest `n` events taken and not yet released (default: all); their views are void then."""
         if not self._open:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Self
 from weakref import WeakSet
 
@@ -19,6 +18,7 @@ from mimodaq.ring._mutex import Mutex
 from mimodaq.ring._observer import Observed, Observer
 from mimodaq.ring._process import boot_id, myself
 from mimodaq.ring._reader import Reader
+from mimodaq.ring._status import Place, RingStatus, place_of, status_of
 from mimodaq.ring._verify import verify
 from mimodaq.ring._writer import Writer
 
@@ -29,89 +29,6 @@ _attached: Final[WeakSet[Ring]] = WeakSet()
 def attached_rings() -> list[Ring]:
     """The rings that this process has made or attached and still holds: what their descriptions tell about events."""
     return list(_attached)
-
-
-@dataclass(frozen=True, slots=True)
-class GroupStatus:
-    """One reader group at one moment. committed = released + quarantined + pending + reading + aside."""
-
-    name: str
-    committed: int
-    """Events committed since the group joined."""
-    released: int
-    pending: int
-    reading: int
-    aside: int
-    """Events set aside because they killed their reader too often, not yet collected."""
-    quarantined: int
-    redelivered: int
-    """Events handed out again after the death of the reader that had them."""
-    blamed_s: float
-    """Seconds writers have waited because of this group."""
-    readers: tuple[str, ...]
-    """Labels of the members."""
-
-
-@dataclass(frozen=True, slots=True)
-class WriterStatus:
-    """One writer at one moment."""
-
-    label: str
-    pid: int
-    events: int
-    waited_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A kept place at one moment."""
-
-    stream: int
-    """Number of the stream that passes through it, 0 = none yet."""
-    previous: int
-    """Writer: the stream before it, 0 = none."""
-    position: int
-    """Writer: number of the next event it will commit. Reader: events it was handed so far."""
-    released: int
-    """Reader: events released so far."""
-    is_finished: bool
-    """The stream is complete."""
-    pid: int
-    """Its holder, perhaps dead by now; 0 = it waits for a successor."""
-
-
-@dataclass(frozen=True, slots=True)
-class RingStatus:
-    """A ring at one moment, consistent in itself."""
-
-    name: str
-    slots: int
-    event_bytes: int
-    committed: int
-    """Events committed since the ring was made."""
-    free: int
-    writing: int
-    ready: int
-    groups: tuple[GroupStatus, ...]
-    writers: tuple[WriterStatus, ...]
-    observers: int
-    is_paused: bool
-    is_ending: bool
-    is_ended: bool
-    is_closed: bool
-    waited_s: float
-    """Seconds all writers together have waited for free slots: dead time made by back-pressure."""
-    paused_s: float
-    abandoned: int
-    """Half-written slots of dead writers that were freed."""
-    repairs: int
-    """How often the lock was inherited from a dead process."""
-    finished_writers: int
-
-    @property
-    def fill(self) -> float:
-        """Fraction of the slots in use, 0 to 1."""
-        return (self.slots - self.free) / self.slots
 
 
 class Ring:
@@ -226,20 +143,7 @@ class Ring:
 
     def place(self, label: str, group: str | None = None) -> Place | None:
         """The kept place of that label in reader group `group`, or of a writer; None if there is none."""
-        return locked(self._core, self._place, -1 if group is None else self._group_index(group), label)
-
-    def _place(self, group: int, label: str) -> Place | None:
-        core, w = self._core, self._core.words
-        core.harvest_writers()
-        index = core.kept_place(group, label)
-        if index is None:
-            return None
-        row = core.client(index)
-        is_finished = w[row + lay.ROLE] == lay.FINISHED
-        position, released = w[row + lay.EVENTS] + w[row + lay.OFFSET], 0
-        if group >= 0:
-            position, released = w[row + lay.HANDED], w[row + lay.DONE_COUNT]
-        return Place(w[row + lay.STREAM], w[row + lay.PREVIOUS], position, released, is_finished, w[row + lay.PID])
+        return locked(self._core, place_of, self._core, -1 if group is None else self._group_index(group), label)
 
     def forfeit(self, label: str, group: str | None = None) -> None:
         """Give up a kept place whose holder is dead and will have no successor; what it held goes back to the group.
@@ -371,14 +275,7 @@ class Ring:
         for g, name in enumerate(self.groups):
             for slot in locked(self._core, self._core.set_aside, g):
                 core = self._core
-                event = core.events[slot : slot + 1].copy()[0]
-                found = Observed(
-                    event,
-                    int(core.counter[slot]),
-                    float(core.timestamp[slot]),
-                    float(core.deadtime[slot]),
-                    int(core.sequence[slot]),
-                )
+                found = Observed.of(core, slot, int(core.sequence[slot]))
                 keep(name, found, int(core.deliveries[g, slot]))
                 taken += locked(core, self._discard, g, slot, found.sequence)
         return taken
@@ -395,65 +292,8 @@ class Ring:
 
     def status(self) -> RingStatus:
         """All figures at this moment."""
-        return locked(self._core, self._status)
+        return locked(self._core, status_of, self._core, self.name)
 
     def verify(self) -> None:
         """Check the slot table against every counter; raises VerifyError naming the contradictions."""
         locked(self._core, verify, self._core)
-
-    def _status(self) -> RingStatus:
-        core, w, c = self._core, self._core.words, self._core.control
-        core.harvest_writers()
-        core.harvest_readers()
-        states = np.bincount(core.state, minlength=3).tolist()
-        flags = w[c + lay.FLAGS]
-        writers = []
-        for index in core.clients(lay.WRITER):
-            row = core.client(index)
-            label = core.text(row + lay.LABEL, lay.LABEL_BYTES)
-            writers.append(WriterStatus(label, w[row + lay.PID], w[row + lay.EVENTS], w[row + lay.C_WAIT_NS] / 1e9))
-        paused = w[c + lay.PAUSED_NS]
-        if flags & lay.PAUSED:
-            paused += time.monotonic_ns() - w[c + lay.PAUSED_SINCE]
-        return RingStatus(
-            name=self.name,
-            slots=self.slots,
-            event_bytes=self.dtype.itemsize,
-            committed=w[c + lay.HEAD],
-            free=states[lay.FREE],
-            writing=states[lay.WRITING],
-            ready=states[lay.READY],
-            groups=tuple(self._group_status(g) for g in range(w[c + lay.GROUPS])),
-            writers=tuple(writers),
-            observers=len(core.clients(lay.OBSERVER)),
-            is_paused=bool(flags & lay.PAUSED),
-            is_ending=bool(flags & lay.ENDING),
-            is_ended=core.ended(),
-            is_closed=bool(flags & lay.CLOSED),
-            waited_s=w[c + lay.WAIT_NS] / 1e9 + sum(writer.waited_s for writer in writers),
-            paused_s=paused / 1e9,
-            abandoned=w[c + lay.ABANDONED],
-            repairs=w[c + lay.REPAIRS],
-            finished_writers=w[c + lay.CLOSED_WRITERS],
-        )
-
-    def _group_status(self, g: int) -> GroupStatus:
-        core, w = self._core, self._core.words
-        row = core.group(g)
-        pending, reading, aside = core.left(g)
-        return GroupStatus(
-            name=core.text(row + lay.NAME, lay.NAME_BYTES),
-            committed=w[core.control + lay.HEAD] - w[row + lay.SINCE],
-            released=w[row + lay.RELEASED],
-            pending=pending,
-            reading=reading,
-            aside=aside,
-            quarantined=w[row + lay.QUARANTINED],
-            redelivered=w[row + lay.REDELIVERED],
-            blamed_s=w[row + lay.BLAME_NS] / 1e9,
-            readers=tuple(
-                core.text(core.client(i) + lay.LABEL, lay.LABEL_BYTES)
-                for i in core.clients(lay.READER)
-                if w[core.client(i) + lay.GROUP] == g
-            ),
-        )

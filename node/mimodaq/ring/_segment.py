@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import json
 import mmap
 import os
@@ -215,3 +216,9 @@ def left_overs() -> list[Path]:
         except (SegmentError, OSError):
             continue  # not ours to judge: wrong magic, another version, or gone meanwhile
     return found
+
+
+def segments_of(partition: str) -> list[str]:
+    """Names of the segments of this user that belong to a partition."""
+    prefix = segment_name("", partition=partition, node="").removesuffix(".")
+    return sorted(path.name for path in SHM.glob(f"{glob.escape(prefix)}*"))
