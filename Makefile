@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-numpy1 check bench peers soak docs format clean
+.PHONY: demo test test-numpy1 check bench peers soak docs deploy-test pictures format clean
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mimodaq needs Python 3.11 or newer; set PYTHON=/path/to/python"; exit 1; }
@@ -59,6 +59,12 @@ peers: ## the programs the benchmarks compare with, each in an environment of it
 
 soak: $(READY) ## hours of faults under load
 	$(BIN)/python -m pytest -m soak --timeout 0 -o addopts="--strict-markers --import-mode=importlib"
+
+deploy-test: $(READY) ## deploy/ on booted containers (root; systemd-container, openssh-server, ansible-core)
+	$(BIN)/python -m pytest tests/deploy -m deploy
+
+pictures: $(READY) ## the pictures of the operator's screens, from a run of real processes
+	PYTHONPATH=tests $(BIN)/python -m tui.pictures docs/img
 
 docs: $(READY) ## the documentation as a site in build/site; a wrong link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build

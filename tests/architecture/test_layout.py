@@ -33,3 +33,11 @@ def test_examples_and_their_setups_are_data_of_the_package():
     listing = "from importlib.resources import files; print([p.name for p in files('mimodaq.examples').iterdir()])"
     done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
     assert "lifetime" in done.stdout
+
+
+def test_the_picture_of_the_packages_is_the_import_contract():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (layers,) = [c["layers"] for c in project["tool"]["importlinter"]["contracts"] if c["id"] == "layers"]
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    picture = page.partition("<!-- layers -->\n```text\n")[2].partition("```")[0]
+    assert [line.partition("  ")[0] for line in picture.splitlines()] == layers

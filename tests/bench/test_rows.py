@@ -49,6 +49,7 @@ ROWS = {
         "run.lifetime.built-in",
         "run.idle.cpu",
     ],
+    "tui": ["tui.cpu", "tui.terminal", "tui.key", "tui.key.slowest", "tui.start", "tui.memory"],
     "broker": ["broker.cpu.200nodes", "broker.snapshot"],
     "scope": [
         f"scope.2x{samples}.n{captures}{what}"
@@ -67,7 +68,7 @@ def test_every_row_of_a_family_is_measured(family: str, no_peers: Peers) -> None
     for row in rows:
         assert row["value"] >= 0
         assert row["min"] <= row["value"] <= row["max"]
-        assert row["unit"] in {"ev/s", "µs", "s", "%", "events", "kB/s"}
+        assert row["unit"] in {"ev/s", "µs", "s", "%", "events", "kB/s", "ms", "MB"}
         assert row["work"]
         check_limit(row)
 

@@ -35,7 +35,7 @@ def report(name, number=1):
 
 
 def known(broker):
-    return broker.do(lambda one: set(one._brain._nodes))
+    return broker.do(lambda one: set(one._brain.control.nodes))
 
 
 def test_a_host_speaks_for_itself_and_for_nobody_else(guarded, keys):

@@ -34,6 +34,12 @@ def database(tmp_path):
     opened.close()
 
 
+def test_the_next_broker_learns_for_whom_an_open_run_is_held(database):
+    for held in ({"ana1", "ana2"}, {"ana2"}, set()):
+        database.save(replace(ROW, held_for=frozenset(held)))
+        assert database.boot().open_run.held_for == held
+
+
 def test_a_run_is_told_as_it_was_written(database):
     database.save(ROW)
     database.save(replace(ROW, is_started=True, running_s=1.0, events=5))

@@ -4,6 +4,7 @@ What survives is what would: rings and workers survive their node daemon, nothin
 database and the stored setups survive the broker. `Simulation.check` holds what must be true at every moment.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -47,6 +48,17 @@ class Worker:
     is_cut: bool = False
 
 
+def carry_out(shell, effects):
+    """Carry out effects one by one; a shell whose hours are numbered dies between two of them."""
+    for effect in effects:
+        if shell.effects_left is not None:
+            shell.effects_left -= 1
+            if shell.effects_left < 0:
+                shell.crash()
+                return
+        shell.carry_out(effect)
+
+
 class Host:
     """A host with its node daemon: everything the shell of a node would own."""
 
@@ -65,6 +77,8 @@ class Host:
         self.told = (0, 0)
         self.started = set()
         self.is_stuck = False
+        self.computer = None
+        """How its computer is, as it reports it."""
         self.budget = 10**9
         self.is_faulty = False
         self.is_unfit = False
@@ -123,17 +137,11 @@ class Host:
         before = (brain.state, brain.run, brain.setup_id, set(brain.cut))
         is_stale = isinstance(event, m.Do) and self.is_stale(event)
         effects = brain.handle(event, self.world.now)
-        if is_stale and brain._force_at is None:
+        if is_stale and brain.node.force_at is None:
             assert (brain.state, brain.run, brain.setup_id, brain.cut) == before, "acted on a message of the past"
         assert brain.plan is None or brain.plan is self.sim.plans[brain.setup_id].nodes[self.name]
         assert (brain.run is not None) == (brain.state.is_in_run), brain.state
-        for effect in effects:
-            if self.effects_left is not None:
-                self.effects_left -= 1
-                if self.effects_left < 0:
-                    self.crash()
-                    return
-            self.carry_out(effect)
+        carry_out(self, effects)
 
     def is_stale(self, do):
         """Meant for another life, from a broker that was replaced, repeated, or overtaken by a later command."""
@@ -281,7 +289,7 @@ class Host:
                 self.work(worker, process)
         if self.brain is not None and self.run is not None:
             events = sum(r.events for r in self.rings.values() if r.plan.is_home and r.plan.limit)
-            self.give(ne.Looked(ne.Figures(events, self.sim.lines)))
+            self.give(ne.Looked(ne.Figures(events, self.sim.lines, host=self.computer)))
             self.give(ne.InRun(self.run, runs.Moved(frozenset(w.function for w in self.workers))))
             self.give(ne.InRun(self.run, runs.Tick(drained=True)))
 
@@ -392,13 +400,7 @@ class Broker:
         effects = brain.handle(event, self.world.now)
         assert not brain.aim.is_in_run or brain.books is not None or brain.aim is State.ARMING, brain.aim
         assert brain.books is None or brain.aim.is_in_run or brain.aim is State.RESETTING, brain.aim
-        for effect in effects:
-            if self.effects_left is not None:
-                self.effects_left -= 1
-                if self.effects_left < 0:
-                    self.crash()
-                    return
-            self.carry_out(effect)
+        carry_out(self, effects)
 
     def carry_out(self, effect):
         rng = self.world.rng
@@ -428,6 +430,8 @@ class Broker:
                 self.crash()
             case ce.Publish(message):
                 self.sim.pack(message)
+            case ce.Say(_, text):
+                self.sim.said.append(text)
 
 
 class Simulation:
@@ -440,6 +444,7 @@ class Simulation:
         self.lines = lines
         self.flowed, self.spoiled = set(), set()
         self.asks, self.answers = {}, {}
+        self.said = deque(maxlen=1000)
         self.numbers = count(1)
         names = next(iter(plans.values())).nodes
         self.hosts = {}
@@ -523,7 +528,7 @@ class Simulation:
     def is_settled(self):
         """Nothing is going on, and brokers and nodes agree."""
         brain = self.broker.brain
-        if brain is None or brain.aim.is_transitional or brain._learn_until is not None:
+        if brain is None or brain.aim.is_transitional or brain.control.learn_until is not None:
             return False
         if any(brain.members.presence(h.name) is not Presence.HERE or not h.is_heard() for h in self.hosts.values()):
             return False

@@ -234,6 +234,17 @@ def test_a_link_that_is_cut_ends_and_is_not_started_again(node):
     assert "no link 'Q'" in node.done()[0].text
 
 
+def test_a_link_that_is_complete_is_not_given_up(node):
+    """Its other end has left the run, while the workers here are still busy with what has come."""
+    node.running()
+    node.do(Verb.STOP, run=7)
+    node.give(ne.InRun(7, runs.Exited(WorkerId("A:daq>ana", 0), None)))
+    node.do(Verb.CUT, run=7, link="A:daq>ana")
+    assert node.done()[0].ok
+    assert not node.of(ne.CutLink)
+    assert not node.brain.part.reasons
+
+
 @pytest.mark.parametrize("ending", ["stop", "abort", "reset"])
 def test_leaving_always_ends_though_a_process_cannot_be_killed(node, ending):
     node.running().do(Verb(ending), run=7)

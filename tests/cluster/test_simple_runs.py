@@ -152,6 +152,20 @@ def test_one_operator_is_in_charge_and_observers_watch(sim):
     assert sim.do("stop").ok
 
 
+def test_everybody_who_may_command_may_leave_a_mark_in_the_log(sim):
+    configured(sim)
+    assert sim.do("mark", operator="ben", comment=" before the run ").ok
+    assert sim.do("start").ok
+    assert sim.do("mark", operator="ben", comment="lights off").ok
+    assert not sim.do("mark", operator="ben", comment=" ").ok
+    refused = sim.do("mark", operator="guest", may_command=False, comment="x")
+    assert refused.text == "mark: guest is an observer and may watch, not write into the log"
+    marks = [text for text in sim.said if "mark by" in text]
+    assert marks == ["mark by ben: before the run", "run 1: mark by ben: lights off"]
+    assert "anna is in charge" in sim.do("stop", operator="ben").text
+    assert sim.broker.brain.choices == {"optional": [], "on_loss": "pause"}
+
+
 def test_a_start_that_fails_on_one_host_is_undone_on_all(sim):
     configured(sim)
     store = sim.hosts["store"]
@@ -187,6 +201,24 @@ def test_an_essential_host_that_is_lost_holds_the_sources_until_it_is_back(sim):
     sim.world.run(60.0)
     sim.network.cut.clear()
     assert sim.world.run_until(lambda: sim.states()["daq"] is State.RUNNING, 10.0)
+    assert sim.do("stop").ok
+    assert verdict(sim) == (Verdict.GOOD, ())
+
+
+@pytest.mark.parametrize("is_operators", [False, True])
+def test_a_new_broker_knows_whether_the_sources_are_held_for_a_host(sim, is_operators):
+    running(sim)
+    if is_operators:
+        assert sim.do("pause").ok
+    sim.network.cut.add("store")
+    assert sim.world.run_until(lambda: sim.states()["daq"] is State.PAUSED, 5.0)
+    sim.world.run(5.0)
+    sim.broker.crash()
+    sim.broker.boot()
+    sim.world.run(5.0)
+    sim.network.cut.clear()
+    goes_on = sim.world.run_until(lambda: sim.states()["daq"] is State.RUNNING, 30.0)
+    assert goes_on != is_operators
     assert sim.do("stop").ok
     assert verdict(sim) == (Verdict.GOOD, ())
 

@@ -33,6 +33,15 @@ def make_batch(dtype: np.dtype[Any], counters: Any) -> Batch:
     return Batch(events, counter, 1.5e9 + counter * 0.125, np.where(counter % 3 == 0, -1.0, 0.001 * (counter % 7)))
 
 
+def assert_same(found: Batch, expected: Batch) -> None:
+    """Events and all their metadata are the same."""
+    for name in expected.events.dtype.names or ():
+        assert np.array_equal(found.events[name], expected.events[name]), name
+    assert np.array_equal(found.counter, expected.counter)
+    assert np.array_equal(found.timestamp, expected.timestamp)
+    assert np.array_equal(found.deadtime, expected.deadtime)
+
+
 def split(batch: Batch, *sizes: int) -> list[Batch]:
     """A batch in pieces; the last one takes the rest."""
     limits = [0, *np.cumsum(sizes).tolist(), len(batch.counter)]

@@ -119,4 +119,4 @@ def test_an_error_in_the_block_leaves_file_and_index(tmp_path: Path) -> None:
     writer.append(make_batch(SCALARS, [1]))
     with pytest.raises(ValueError, match="at most"), writer:
         writer.append(make_batch(SCALARS, range(writer.batch_events + 1)))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["_x.csv.index", "x.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["_x.csv.index", "_x.csv.room", "x.csv"]

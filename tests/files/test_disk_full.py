@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from files.conftest import make_batch
+from mimodaq.functions import FunctionIO
 from mimodaq.functions.files import (
     CsvWriter,
     DatasetWriter,
@@ -21,7 +22,11 @@ from mimodaq.functions.files import (
     TarWriter,
     open_events,
     recover,
+    to_csv,
+    to_parquet,
+    to_tar,
 )
+from mimodaq.ring import Reader, Ring
 
 WAVES = np.dtype([("chA", "<f4", (1000,))])
 SCALARS = np.dtype([("height", "<f4", (1,))])
@@ -45,10 +50,10 @@ def size_limit(limit: int) -> Iterator[None]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MB."""
+    """A file system of 4 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("needs the right to mount a tmpfs")
     try:
@@ -70,6 +75,35 @@ def fill(writer: EventWriter, dtype: np.dtype[Any], step: int) -> int:
         append_for_ever()
     assert caught.value.errno in (errno.ENOSPC, errno.EFBIG)
     return released
+
+
+class Few:
+    """A reader that takes 100 events at most."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.name, self.dtype, self.release = "RB_1", reader.dtype, reader.release
+        self._reader = reader
+
+    def take(self, n: int, timeout: float | None = None) -> Any:
+        return self._reader.take(min(n, 100), timeout)
+
+
+def append_noise(writer: EventWriter, dtype: np.dtype[Any]) -> None:
+    """200 events that cannot be compressed, in falling order."""
+    for start in range(200, 0, -10):
+        batch = make_batch(dtype, range(start - 10, start))
+        for name in dtype.names or ():
+            batch.events[name] = np.random.default_rng(start).normal(size=batch.events[name].shape)
+        writer.append(batch)
+
+
+def fill_up(disk: Path, but: int = 0) -> Path:
+    """Fill a disk with one file, as another program may."""
+    filler = disk / "filler"
+    with filler.open("ab", buffering=0) as file:
+        free = os.statvfs(disk)
+        file.write(bytes(free.f_bavail * free.f_bsize - but))
+    return filler
 
 
 def counters(path: Path) -> list[int]:
@@ -106,18 +140,48 @@ def test_a_file_size_limit_while_appending_keeps_all_whole_batches(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_a_full_disk_on_closing_leaves_everything_to_recover(small_disk: Path, name: str) -> None:
+def test_whatever_fills_the_disk_files_can_be_completed(small_disk: Path, name: str) -> None:
     dtype, make = MAKERS[name]
     writer = make(small_disk / name, dtype)
-    for start in range(200, 0, -10):
-        batch = make_batch(dtype, range(start - 10, start))
-        for name_of_field in dtype.names or ():
-            noise = np.random.default_rng(start).normal(size=batch.events[name_of_field].shape)
-            batch.events[name_of_field] = noise
-        writer.append(batch)
-    filler = small_disk / "filler"
-    free = os.statvfs(small_disk)
-    filler.write_bytes(bytes(free.f_bavail * free.f_bsize))
+    append_noise(writer, dtype)
+    fill_up(small_disk)
+    writer.close()
+    assert counters(small_disk / name) == list(range(200))
+    assert not list(small_disk.rglob("_*"))
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_disk_that_fills_up_for_good_ends_in_complete_files(
+    small_disk: Path, make_ring: Callable[..., Ring], make_io: Callable[..., FunctionIO], name: str
+) -> None:
+    dtype, _ = MAKERS[name]
+    ring = make_ring(dtype, slots=3000)
+    end = ring.writer()
+    batch = make_batch(dtype, range(3000))
+    for name_of_field in dtype.names or ():
+        batch.events[name_of_field] = np.random.default_rng(1).normal(size=batch.events[name_of_field].shape)
+    for i in range(3000):
+        end.put(batch.events[i], i, 0.0, 0.0)
+    end.close()
+    io = make_io(readers=[Few(ring.reader("g"))], run_dir=small_disk)
+    sink = {"x": to_parquet, "x.csv": to_csv, "x.tar": to_tar}[name]
+    (small_disk / "filler").write_bytes(bytes(0 if name != "x.csv" else 4_000_000))
+    with pytest.raises(DiskFullError, match="appending"):
+        sink(io, filename="x")
+    released = ring.status().groups[0].released
+    assert 0 < released < 3000
+    assert counters(small_disk / name) == list(range(released))
+    assert not list(small_disk.rglob("_*"))
+    assert recover(small_disk).files == ()
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_where_no_space_can_be_set_aside_everything_is_left_to_recover(small_disk: Path, name: str) -> None:
+    dtype, make = MAKERS[name]
+    writer = make(small_disk / name, dtype)
+    append_noise(writer, dtype)
+    next(small_disk.rglob("_*.room")).unlink()
+    filler = fill_up(small_disk)
     with pytest.raises(DiskFullError, match="Free some space"):
         writer.close()
     assert not list(small_disk.rglob("*.tmp"))
@@ -135,12 +199,14 @@ def test_a_part_that_cannot_be_written_by_the_thread_is_reported_by_the_next_app
     batch = make_batch(WAVES, range(200))
     batch.events["chA"] = np.random.default_rng(1).normal(size=(200, 1000))
     writer.append(batch)
-    (small_disk / "filler").write_bytes(bytes(900_000))
+    filler = fill_up(small_disk, but=100_000)
+    next(small_disk.rglob("_*.room")).unlink()
+    fill_up(small_disk, but=100_000)
     writer.rotate()
     with pytest.raises(DiskFullError, match="part of dataset"):
         writer.rotate()  # waits for the part before
     writer.abort()
-    (small_disk / "filler").unlink()
+    filler.unlink()
     assert recover(small_disk).events == 200
 
 

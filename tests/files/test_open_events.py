@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from files.conftest import SCALARS, WAVES, make_batch, write
+from files.conftest import SCALARS, WAVES, assert_same, make_batch, write
 from mimodaq.functions.files import (
     Batch,
     CsvWriter,
@@ -29,14 +29,6 @@ CHANNELS = np.dtype([("chA", "<f4", (50,)), ("chB", "<f4", (50,))])
 def joined(events: EventFile, max_bytes: int = 8_000_000) -> Batch:
     batches = list(events.batches(max_bytes))
     return Batch(*(np.concatenate(columns) for columns in zip(*batches, strict=True)))
-
-
-def assert_same(found: Batch, expected: Batch) -> None:
-    for name in expected.events.dtype.names or ():
-        assert np.array_equal(found.events[name], expected.events[name]), name
-    assert np.array_equal(found.counter, expected.counter)
-    assert np.array_equal(found.timestamp, expected.timestamp)
-    assert np.array_equal(found.deadtime, expected.deadtime)
 
 
 def test_a_dataset_reads_back_as_it_was_written(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from files.conftest import SCALARS, WAVES, make_batch, write
+from files.conftest import SCALARS, WAVES, assert_same, make_batch, write
 from mimodaq.functions import FunctionIO, check_options
 from mimodaq.functions.files import Batch, CsvWriter, DatasetWriter, FilesError, MismatchError, replay
 from mimodaq.ring import Ring
@@ -44,14 +44,6 @@ def replayed(make_io: MakeIO, make_ring: MakeRing) -> Callable[..., Batch]:
         return Batch(*(np.concatenate(columns) for columns in zip(empty, *taken, strict=True)))
 
     return run
-
-
-def assert_same(found: Batch, expected: Batch) -> None:
-    for name in expected.events.dtype.names or ():
-        assert np.array_equal(found.events[name], expected.events[name]), name
-    assert np.array_equal(found.counter, expected.counter)
-    assert np.array_equal(found.timestamp, expected.timestamp)
-    assert np.array_equal(found.deadtime, expected.deadtime)
 
 
 def test_a_dataset_comes_back_with_its_metadata(recorded: Path, replayed: Callable[..., Batch]) -> None:

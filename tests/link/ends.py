@@ -187,6 +187,13 @@ def check_in_order(ring: Ring, result: int) -> None:
     os.write(result, f"{number}\n".encode())
 
 
+def read_all(ring: Ring) -> None:
+    """Read a ring to its end."""
+    with ring.reader(GROUP, "sink") as reader:
+        while reader.take(100) is not None:
+            reader.release()
+
+
 def collect(ring: Ring, result: int) -> None:
     """Read a mirror to its end; writes the numbers of its events, as bytes of int64, to the pipe `result`."""
     with ring.reader(GROUP, "sink") as reader:

@@ -10,8 +10,10 @@ from typing import Self
 import zmq
 
 from mimodaq.protocol import link
-from mimodaq.protocol.link import MessageError
-from mimodaq.protocol.link_messages import Open
+from mimodaq.protocol import link_window_messages as copies
+from mimodaq.protocol.link import HEADER_LIMIT, MessageError
+from mimodaq.protocol.link_messages import Ack, Bye, Open, Refused, Unknown, Welcome
+from mimodaq.protocol.link_window_messages import Ask, Copies, Later
 
 Frames = list[bytes]
 Keys = tuple[str, str]
@@ -40,6 +42,8 @@ class Relay:
         self._peer = b""
         self._nonce = -1
         self.injected = 0
+        self.acknowledged = 0
+        """Up to this event the receiver has acknowledged all."""
 
     def __enter__(self) -> Self:
         return self
@@ -72,7 +76,7 @@ class Relay:
             return False
         if inward:
             self._peer, *frames = frames
-            self._learn(frames[0])
+        self._learn(frames[0])
         self._heard[inward].append(frames)
         self._say(inward, frames)
         return True
@@ -81,6 +85,8 @@ class Relay:
         message = link.decode(header)
         if isinstance(message, Open):
             self._nonce = message.nonce
+        if isinstance(message, Ack | Welcome):
+            self.acknowledged = max(self.acknowledged, message.position)
 
     def _say(self, inward: bool, frames: Frames) -> None:
         if inward:
@@ -89,10 +95,7 @@ class Relay:
             self._front.send_multipart([self._peer, *frames])
 
     def _lie(self, inward: bool) -> Frames | None:
-        """A replay, something damaged, or noise; None if it would be a valid message of this very session.
-
-        Who can say such a thing in the name of an end can do all that the end can; keys are against that.
-        """
+        """A replay, something damaged, or noise; None if it would have weight."""
         dice, heard = self._dice, self._heard[inward]
         if not heard:
             return None
@@ -114,8 +117,73 @@ class Relay:
                 return [*frames, b"more"] if dice.random() < 0.5 else frames[:-1]
             case _:
                 frames[0] = dice.randbytes(100_000 if dice.random() < 0.001 else 10)
+        return None if self._has_weight(frames[0]) else frames
+
+    def _has_weight(self, header: bytes) -> bool:
+        """Whether this is a valid message of this very session.
+
+        Who can say such a thing in the name of an end can do all that the end can; keys are against that.
+        """
         try:
-            message = link.decode(frames[0])
+            message = link.decode(header)
         except MessageError:
-            return frames
-        return None if getattr(message, "nonce", self._nonce) == self._nonce else frames
+            return False
+        return getattr(message, "nonce", self._nonce) == self._nonce
+
+
+class FalseReceiver(Relay):
+    """Says much in the name of the receiver, to the sender alone; also what an honest one never says."""
+
+    def _lie(self, inward: bool) -> Frames | None:
+        if inward or not self._heard[False]:
+            return None
+        dice = self._dice
+        any_number = dice.getrandbits(62) if dice.random() < 0.5 else dice.randrange(5000)
+        match dice.randrange(5000):
+            case 0:  # all at once is acknowledged, whatever was sent
+                return [link.encode(Ack(self._nonce, 1, 1 << 40, 1 << 41, False, True))]
+            case 1:  # ZeroMQ ends the connection
+                return [bytes(2 * HEADER_LIMIT)]
+            case 2 | 3:
+                return [link.encode(dice.choice((Bye, Unknown))(self._nonce))]
+            case n if n < 1500:
+                return [link.encode(Ack(any_number, any_number, any_number, any_number, n % 2 > 0, n % 3 > 0))]
+            case n if n < 2000:
+                return [link.encode(Welcome(any_number, any_number, 1, any_number, any_number, n % 2 > 0))]
+            case n if n < 2500:
+                kinds = (Unknown(any_number), Bye(any_number), Refused(any_number, "no"))
+                return [link.encode(dice.choice(kinds)), *[dice.randbytes(20)] * dice.randrange(50)]
+            case _:
+                return super()._lie(False)
+
+
+class CopiesRelay(Relay):
+    """Between the two ends of copies for observers."""
+
+    def _learn(self, header: bytes) -> None:
+        pass  # these have no sessions
+
+    def _lie(self, inward: bool) -> Frames | None:
+        if not self._heard[inward]:
+            return None
+        dice = self._dice
+        number = dice.choice((0, dice.randrange(5000), dice.getrandbits(62), (1 << 63) - 1))
+        match dice.randrange(8):
+            case 0 if inward:
+                count = dice.randrange(5)
+                header = copies.encode(Copies(dice.getrandbits(62), "[]", 24, count, number, False))
+                return [header, dice.randbytes(24 * count), dice.randbytes(copies.metadata_bytes(count))]
+            case 0:
+                return [copies.encode(Ask(dice.getrandbits(62), "ring", number, dice.choice((-1, number))))]
+            case 1:
+                return [copies.encode(Later(number, number))]
+            case _:
+                return super()._lie(inward)
+
+    def _has_weight(self, header: bytes) -> bool:
+        """Whether this is a valid message; a replay has none."""
+        try:
+            copies.decode(header)
+        except MessageError:
+            return False
+        return True

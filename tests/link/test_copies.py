@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from link.ends import GROUP, LOCAL, End, new_keys, produce_until_told
+from link.ends import GROUP, LOCAL, End, new_keys, produce_until_told, read_all
 from mimodaq.link import LinkOrder
 from mimodaq.protocol import link_copies as protocol
 from mimodaq.protocol.link import Finish, GiveUp, Identity, Leave, Outcome, Say, Settings, Tick
@@ -68,12 +68,6 @@ def new_copying(new_ring: Callable[..., Ring]) -> Iterator[Callable[..., Copying
         for end in (copying.sender, copying.receiver):
             if end.is_running:
                 end.kill()
-
-
-def read_all(ring: Ring) -> None:
-    with ring.reader(GROUP, "sink") as reader:
-        while reader.take(100) is not None:
-            reader.release()
 
 
 @pytest.mark.parametrize("dtype", [SMALL, WAVE], ids=["small", "waves"])

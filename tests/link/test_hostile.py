@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +13,8 @@ import zmq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from link.between import NO_KEYS, SETTINGS, Between
 from link.ends import GROUP, LOCAL, End, Pair, check_in_order, check_ledger, new_keys, produce_until_told
-from link.relay import Keys, Relay
 from link.test_messages import MESSAGES
 from mimodaq.link import LinkError, LinkOrder
 from mimodaq.protocol import link, link_receiver, link_sender
@@ -25,52 +25,14 @@ from ring.harness import SMALL, Child
 
 LIES = int(os.environ.get("MIMODAQ_LINK_LIES", "100000"))
 """Frames said in the names of both ends, in each of two tests."""
-SETTINGS = Settings(heartbeat_s=0.1, silence_s=1.0, batch_bytes=3000)
-NO_KEYS: tuple[Keys, Keys] = (("", ""), ("", ""))
-
-
-class Between:
-    """A link whose ends talk through a relay."""
-
-    def __init__(self, new_ring: Callable[..., Ring], keys: tuple[Keys, Keys]) -> None:
-        self.source, self.mirror = (
-            new_ring(slots=5000, dtype=SMALL, groups=[GROUP], expected_writers=1) for _ in range(2)
-        )
-        server, client = keys
-        there = LinkOrder("link", self.mirror.segment, LOCAL, settings=SETTINGS)
-        there = replace(there, public_key=server[0], secret_key=server[1], client_key=client[0])
-        self.receiver = End("receiver", there).start()
-        self.relay = Relay(self.receiver.expect("ready")["endpoint"], server, client)
-        here = LinkOrder("link", self.source.segment, self.relay.endpoint, GROUP, settings=SETTINGS)
-        here = replace(here, public_key=client[0], secret_key=client[1], server_key=server[0])
-        self.sender = End("sender", here).start()
-
-
-@pytest.fixture
-def between(new_ring: Callable[..., Ring]) -> Iterator[Callable[[tuple[Keys, Keys]], Between]]:
-    made: list[Between] = []
-
-    def make(keys: tuple[Keys, Keys]) -> Between:
-        made.append(Between(new_ring, keys))
-        return made[-1]
-
-    yield make
-    for one in made:
-        with one.relay:
-            for end in (one.sender, one.receiver):
-                if end.is_running:
-                    end.kill()
 
 
 def lie(between: Between, lies: int, result: tuple[int, int]) -> None:
     """Run the link, with so many lies, to its end, and check that every event came through."""
     with Child(produce_until_told, between.source), Child(check_in_order, between.mirror, result[1]):
         while between.relay.injected < lies:
-            between.relay.step(5)
-        between.source.end()
-        while between.sender.is_running or between.receiver.is_running:
-            between.relay.step(0)
-        assert [between.sender.end(), between.receiver.end()] == [0, 0]
+            between.step(5)
+        between.pass_on_to_the_end()
     total = check_ledger(between.source, between.mirror, "link")
     assert int(os.read(result[0], 100)) == total == between.source.status().committed
     assert total > 0
@@ -80,17 +42,17 @@ def lie(between: Between, lies: int, result: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("has_keys", [False, True], ids=["plain", "curve"])
 def test_replayed_damaged_and_senseless_frames_change_nothing(
-    between: Callable[[tuple[Keys, Keys]], Between], pipe: tuple[int, int], has_keys: bool
+    between: Callable[..., Between], pipe: tuple[int, int], has_keys: bool
 ) -> None:
-    lie(between((new_keys(), new_keys()) if has_keys else NO_KEYS), LIES, pipe)
+    lie(between(keys=(new_keys(), new_keys()) if has_keys else NO_KEYS), LIES, pipe)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("has_keys", [False, True], ids=["plain", "curve"])
 def test_a_million_frames_change_nothing(
-    between: Callable[[tuple[Keys, Keys]], Between], pipe: tuple[int, int], has_keys: bool
+    between: Callable[..., Between], pipe: tuple[int, int], has_keys: bool
 ) -> None:
-    lie(between((new_keys(), new_keys()) if has_keys else NO_KEYS), 1_000_000, pipe)
+    lie(between(keys=(new_keys(), new_keys()) if has_keys else NO_KEYS), 1_000_000, pipe)
 
 
 def test_who_does_not_have_the_key_of_the_sender_is_turned_away(
@@ -207,4 +169,4 @@ def test_no_message_makes_a_sender_release_what_it_was_not_handed(
             for effect in sender.handle(event, now):
                 released += effect.count if isinstance(effect, link_sender.Release) else 0
                 assert not isinstance(effect, Transmit) or link.decode(link.encode(effect.message)) == effect.message
-        assert released == sender.released <= sender.taken == 150
+        assert released == sender.flow.released <= sender.flow.taken == 150

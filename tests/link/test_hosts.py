@@ -88,6 +88,15 @@ def cut_often(link: Link, hosts: Hosts, times: int, longest_s: float) -> None:
         host.restore()
 
 
+def kill_often(link: Link, times: int) -> None:
+    for _ in range(times):
+        for end in (link.sender, link.receiver):
+            link.move(100)
+            end.kill()
+            end.start()
+    link.move(100)
+
+
 def test_a_cable_cut_twenty_times_at_full_rate_loses_and_doubles_nothing(
     hosts: Hosts, new_ring: Callable[..., Ring]
 ) -> None:
@@ -106,12 +115,7 @@ def test_processes_killed_eight_times_each_at_full_rate_lose_and_double_nothing(
     hosts: Hosts, new_ring: Callable[..., Ring]
 ) -> None:
     with Link(hosts, new_ring, WAVE, 200) as link:
-        for _ in range(8):
-            for end in (link.sender, link.receiver):
-                link.move(100)
-                end.kill()
-                end.start()
-        link.move(100)
+        kill_often(link, 8)
         link.finish()
 
 
@@ -136,10 +140,5 @@ def test_a_cable_cut_two_hundred_times_up_to_thirty_seconds(hosts: Hosts, new_ri
 @pytest.mark.timeout(0)
 def test_processes_killed_two_hundred_times_each(hosts: Hosts, new_ring: Callable[..., Ring]) -> None:
     with Link(hosts, new_ring, WAVE, 200) as link:
-        for _ in range(200):
-            for end in (link.sender, link.receiver):
-                link.move(100)
-                end.kill()
-                end.start()
-        link.move(100)
+        kill_often(link, 200)
         link.finish()

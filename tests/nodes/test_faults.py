@@ -149,11 +149,19 @@ def test_a_stopped_worker_holds_up_nobody_for_ever(story):
     os.kill(worker, signal.SIGSTOP)
     try:
         story.go_on(2000)  # its sisters have the rest
+        story.is_said("Fkt_2[0] is stopped by a signal")
     finally:
         os.kill(worker, signal.SIGCONT)
+    story.is_said("Fkt_2[0] goes on")
     row = story.finish()
     assert (row.verdict, row.reasons) == ("good", ())
     check_complete(story.cluster, story.run, made(story.cluster, story.run))
+
+
+def test_the_window_of_a_host_comes_back(story):
+    story.kill(ANA1, "window[0]")
+    row = story.finish()
+    assert (row.verdict, row.reasons) == ("good", ())  # no run depends on it
 
 
 @CUTS

@@ -23,11 +23,14 @@ class Observed(NamedTuple):
     event: np.void
     counter: int
     timestamp: float
+    sequence: int
     deadtime: float = -1.0
 
 
 class ArrayReader:
     """Hands out events in batches of at most `most`; empty batches come where `most` has a 0."""
+
+    name = "RB_1"
 
     def __init__(self, events: np.ndarray, most: Sequence[int] = (7, 3, 11)) -> None:
         self.dtype = events.dtype
@@ -49,6 +52,9 @@ class ArrayReader:
         events = self._events[some].view()
         events.flags.writeable = False
         return Batch(events, counter, counter * 0.5, np.full(len(counter), 0.01))
+
+    def sequences(self, n: int) -> np.ndarray:
+        return np.arange(self._at - n, self._at)
 
     def release(self, n: int | None = None) -> None:
         self.released = self.taken if n is None else self.released + n
@@ -97,6 +103,8 @@ class ArrayWriter:
 class ArrayObserver:
     """Shows the given events one after the other."""
 
+    name = "RB_1"
+
     def __init__(self, events: np.ndarray) -> None:
         self.dtype = events.dtype
         self._events = events
@@ -106,7 +114,7 @@ class ArrayObserver:
         if self._next == len(self._events):
             return None
         at, self._next = self._next, self._next + 1
-        return Observed(self._events[at].copy(), 10 * at, 1.7e9 + 2 * at)
+        return Observed(self._events[at].copy(), 10 * at, 1.7e9 + 2 * at, at)
 
 
 @dataclass
@@ -122,6 +130,7 @@ class WorkerWorld:
     processes: int = 1
     stop_after: int | None = None
     """Number of questions after which `stopping` says yes."""
+    run_folder: Path | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     registered: list[Path] = field(default_factory=list)
 

@@ -8,6 +8,7 @@ import pytest
 
 from mimodaq.client._doctor import as_json, has_fault, lines
 from mimodaq.picoscope import LIBRARY_DIR, probe
+from mimodaq.picoscope._usb import where_to_look
 from picoscope.rigs import StandIn
 
 
@@ -28,6 +29,7 @@ def usb(tmp_path):
             (nodes / "001").mkdir(parents=True, exist_ok=True)
             (nodes / "001" / "007").touch()
 
+    plug.places = (devices, nodes)
     plug.look = lambda: {f"{f.what}: {f.text}": f for f in probe(devices, nodes)}
     return plug
 
@@ -121,4 +123,17 @@ def test_findings_for_people_and_for_programs(usb, no_library):
     text = "\n".join(lines("scopes", found))
     assert "FAULT  libraries: not installed" in text
     assert "-> install the package" in text
-    assert {"what", "good", "text", "remedy"} == set(as_json(found)[0])
+    assert {"what", "level", "good", "text", "remedy"} == set(as_json(found)[0])
+
+
+@pytest.mark.parametrize(
+    ("plugged", "words"),
+    [
+        ({}, "is plugged in: close PicoScope 7"),
+        ({"allowed": False}, "may not use"),
+        ({"vendor": "1d6b"}, "look at its cable and its supply"),
+    ],
+)
+def test_where_to_look_for_a_scope_that_does_not_answer(usb, plugged, words):
+    usb(**plugged)
+    assert words in where_to_look(*usb.places)

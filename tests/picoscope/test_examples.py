@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from mimodaq.config import load_setup
+from mimodaq.picoscope import LIBRARY_DIR
 
 EXAMPLES = ("pico_cluster", "pico_lifetime", "pico_spectrum")
 
@@ -85,12 +86,23 @@ def test_cluster_is_a_setup_for_hosts_and_works_on_one(mimodaq, tmp_path):
     assert decays["decay_time_us"].between(0.05, 16).all()
 
 
-def test_without_a_library_a_run_says_what_to_install_and_what_works_without(mimodaq, tmp_path):
+def test_without_a_library_no_run_begins_and_it_is_said_what_to_install_and_what_works_without(mimodaq, tmp_path):
     mimodaq("init", "mine", "--example", "pico_spectrum")
     more = ("--set", "driver=picosdk", "--set", f"Fkt_1.config.library={tmp_path}")
-    result = json.loads(mimodaq("run", "mine", *more, "--headless", "--json", expect=1))
-    record = json.loads((Path(result["run_dir"]) / "run.json").read_text())
-    assert result["verdict"] == "interrupted"
+    (problem,) = json.loads(mimodaq("run", "mine", *more, "--headless", "--json", expect=2))["problems"]
     for word in ("libps3000a", "driver: simulate", "deploy/picoscope"):
-        assert word in record["reasons"][0]
-    assert "Traceback" not in (Path(result["run_dir"]) / "run.log").read_text()
+        assert word in problem["message"]
+    assert [path.name for path in (tmp_path / "mine" / "target").iterdir()] == [".run_number"]
+
+
+def test_without_a_scope_no_run_begins_and_the_line_of_its_family_is_named(mimodaq, libraries, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIMODAQ_FAKE_SCOPE", "units=0")
+    monkeypatch.setenv(LIBRARY_DIR, str(libraries("ps3000a").parent))
+    mimodaq("init", "mine", "--example", "pico_spectrum")
+    setup = tmp_path / "mine" / "setup.yaml"
+    setup.write_text(setup.read_text().replace("driver: simulate", "driver: picosdk"))
+    mimodaq("check", "mine")  # the scope may be plugged in later, or elsewhere
+    (problem,) = json.loads(mimodaq("run", "mine", "--headless", "--json", expect=2))["problems"]
+    assert setup.read_text().splitlines()[problem["line"] - 1].strip() == "family: ${family}"
+    for words in ("none answered", "look at its cable", "driver: simulate"):
+        assert words in problem["message"]

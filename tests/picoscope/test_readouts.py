@@ -54,6 +54,11 @@ def test_a_batch_that_does_not_fill_is_ended_and_read(desk):
     assert desk.figures["batches_stopped"] >= 1
 
 
+def patient(desk):
+    """Options with which no batch is ended because this computer was busy for a while."""
+    return config(family=desk.rig.family, batch={"captures": 8, "max_latency": "60 s"})
+
+
 def test_at_the_end_what_was_captured_is_still_read(desk):
     desk.rig.set(stall_after=3)
     ring = desk.ring()
@@ -63,7 +68,7 @@ def test_at_the_end_what_was_captured_is_still_read(desk):
         asked.append(1)
         return len(asked) > 3  # in the middle of the first batch
 
-    desk.read_out(ring, look=look)
+    desk.read_out(ring, patient(desk), look=look)
     assert np.array_equal(numbers_of(Events(ring).rest().events), np.arange(3))
 
 
@@ -80,7 +85,7 @@ def test_a_pause_ends_the_batch_and_no_capture_is_made_meanwhile(desk):
             ring.resume()
         return len(calls) > 12
 
-    desk.read_out(ring, look=look)
+    desk.read_out(ring, patient(desk), look=look)
     assert calls[3:8] == [1] * 5
     assert desk.rig.calls("RunBlock") > 1
     numbers = numbers_of(Events(ring).rest().events)

@@ -177,3 +177,24 @@ def test_one_process_reads_a_scope_into_one_buffer():
     around = Surroundings({}, {"RB_1": fields(), "RB_2": fields()}, {}, processes=2)
     problems = check_surroundings(picoscope, config(), around)
     assert [problem.key for problem in problems] == [("num_process",), ("RB_assign",)]
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "key", "words"),
+    [
+        ({"units": 0}, {}, "family", "none answered"),
+        ({"units": 2}, {}, "family", "2 are plugged in (FAKE/0001, FAKE/0002). Say which: `serial: ...`"),
+        ({"units": 2}, {"serial": "FAKE/0003"}, "serial", "free scopes: FAKE/0001, FAKE/0002). Correct `serial`"),
+    ],
+)
+def test_on_the_host_that_will_read_it_the_scope_is_looked_for_and_not_opened(standin, script, options, key, words):
+    standin.set(**script)
+    given = config(library=str(standin.library), **options)
+    (problem,) = check_surroundings(picoscope, given, Surroundings({}, {"RB_1": fields()}, {}, is_here=True))
+    assert problem.key == ("config", key)
+    assert words in problem.message
+    assert check_surroundings(picoscope, given, Surroundings({}, {"RB_1": fields()}, {})) == []
+    standin.set(units=1)
+    here = Surroundings({}, {"RB_1": fields()}, {}, is_here=True)
+    assert check_surroundings(picoscope, config(library=str(standin.library)), here) == []
+    assert standin.calls("OpenUnit") == 0

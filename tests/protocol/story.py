@@ -29,6 +29,7 @@ CHAIN = (
     WorkerPlan(FILTER, is_source=False, restart=True),
     WorkerPlan(SINK, is_source=False, restart=True),
 )
+OBSERVER = WorkerPlan(SHOW, is_source=False, restart=True, is_observer=True)
 
 
 class Story:

@@ -22,9 +22,8 @@ from mimodaq.protocol.run import (
     State,
     Tick,
     Verdict,
-    WorkerPlan,
 )
-from protocol.story import CHAIN, FILTER, SHOW, SINK, SOURCE, Story, acts, running, said
+from protocol.story import CHAIN, FILTER, OBSERVER, SHOW, SINK, SOURCE, Story, acts, running, said
 
 
 def in_state(state: State) -> Story:
@@ -237,7 +236,7 @@ def test_a_worker_may_take_its_time_to_close_its_files():
 
 
 def test_an_observer_that_does_not_leave_is_killed_when_all_others_have_gone():
-    story = running(*CHAIN, WorkerPlan(SHOW, is_source=False, restart=True, is_observer=True), stuck_s=20.0)
+    story = running(*CHAIN, OBSERVER, stuck_s=20.0)
     story.leaves(SOURCE)
     story.leaves(FILTER)
     story.leaves(SINK, after=10.0)

@@ -18,9 +18,7 @@ from mimodaq.protocol.run import (
     WorkerPlan,
     WorkerState,
 )
-from protocol.story import CHAIN, FILTER, SHOW, SINK, SOURCE, Story, acts, running, said
-
-OBSERVER = WorkerPlan(SHOW, is_source=False, restart=True, is_observer=True)
+from protocol.story import CHAIN, FILTER, OBSERVER, SHOW, SINK, SOURCE, Story, acts, running, said
 
 
 def test_a_dead_worker_is_started_again_after_a_pause():

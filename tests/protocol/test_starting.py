@@ -15,9 +15,7 @@ from mimodaq.protocol.run import (
     WorkerPlan,
     WorkerState,
 )
-from protocol.story import CHAIN, FILTER, SHOW, SINK, SOURCE, Story, acts, said
-
-OBSERVER = WorkerPlan(SHOW, is_source=False, restart=True, is_observer=True)
+from protocol.story import CHAIN, FILTER, OBSERVER, SHOW, SINK, SOURCE, Story, acts, said
 
 
 def test_everything_but_the_sources_is_launched_first():

@@ -17,11 +17,11 @@ from mimodaq.tui.simulated import SimulatedFeed
 
 
 def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run an asynchronous test to its end, at most for 30 s."""
+    """Run an asynchronous test to its end, at most for 100 s: the machine may be busy with other things."""
 
     @functools.wraps(test)
     def run(*arguments: Any, **named: Any) -> None:
-        asyncio.run(asyncio.wait_for(test(*arguments, **named), 30.0))
+        asyncio.run(asyncio.wait_for(test(*arguments, **named), 100.0))
 
     return run
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import textual
 from rich.color import Color
+from textual.widgets import Input
 
 from mimodaq.protocol.states import State
 from mimodaq.tui import render
@@ -68,19 +69,25 @@ def pieces(svg):
     return re.sub(r"<style>.*?@font-face.*?</style>", "", svg, flags=re.DOTALL)
 
 
-PAGES = {"overview": ((80, 24), "1"), "topology": ((120, 36), "2"), "abort": ((120, 36), "X")}
+PAGES = {
+    "overview": ((80, 24), "1", State.RUNNING),
+    "topology": ((120, 36), "2", State.RUNNING),
+    "alarms": ((80, 24), "8", State.RUNNING),
+    "abort": ((120, 36), "X", State.RUNNING),
+    "start": ((80, 24), "r", State.CONFIGURED),
+}
 
 
 @pytest.mark.parametrize("page", PAGES)
 @in_a_loop
 async def test_a_whole_screen_is_as_it_was(page):
-    size, key = PAGES[page]
+    size, key, state = PAGES[page]
     path = PICTURES / f"{page}.svg"
-    async with console(SimulatedFeed([CUT], state=State.RUNNING), size=size, setup_file=demo_setup()) as seat:
+    async with console(SimulatedFeed([CUT], state=state), size=size, setup_file=demo_setup()) as seat:
         await seat.wait(10)
         await seat.press(key)
-        if page == "abort":  # a blinking cursor is there or not
-            await seat.press("tab")
+        for field in seat.app.screen.query(Input):  # a blinking cursor is there or not
+            field.cursor_blink = False
         await seat.wait(1)
         picture = f"<!-- Textual {textual.__version__} -->\n" + pieces(seat.app.export_screenshot(title=page))
     if "MIMODAQ_UPDATE_SNAPSHOTS" in os.environ:

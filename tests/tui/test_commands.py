@@ -1,15 +1,20 @@
 """Every command in every state: offered when it is legal, explained when it is not, never carried out by accident."""
 
+from dataclasses import replace
+
 import pytest
 
 from mimodaq.protocol.charge import Charge
 from mimodaq.protocol.messages import Ask
 from mimodaq.protocol.states import RULES, State
-from mimodaq.tui._keys import COMMANDS
+from mimodaq.tui._keys import COMMANDS, footer_keys, possible
+from mimodaq.tui._model import Model
 from mimodaq.tui.simulated import Fault, SimulatedFeed, What
 from tui.console import console, in_a_loop
+from tui.pages import follow
 
 STEADY = (State.IDLE, State.CONFIGURED, State.READY, State.RUNNING, State.PAUSED, State.ERROR)
+STATES = (*STEADY, State.CONFIGURING, State.STARTING, State.STOPPING)
 DIALOGS = {"start": "StartRun", "stop": "Confirm", "abort": "TypeToConfirm", "reset": "TypeToConfirm"}
 
 
@@ -17,7 +22,7 @@ def footer(seat):
     return seat.lines[-1]
 
 
-@pytest.mark.parametrize("state", STEADY)
+@pytest.mark.parametrize("state", STATES)
 @in_a_loop
 async def test_a_key_does_what_the_state_allows_and_else_says_why_not(state):
     async with console(SimulatedFeed(state=state), size=(200, 40)) as seat:
@@ -51,6 +56,30 @@ def offered(seat):
     return [key.command for key in COMMANDS if f"{key.shown} {key.label} " in footer(seat)]
 
 
+@pytest.mark.parametrize("state", State)
+def test_the_footer_offers_what_is_legal_in_every_state(state):
+    feed = SimulatedFeed(state=state)
+    model = Model()
+    follow(model, feed, 2)
+    keys = [key for key, _ in footer_keys("overview", model.snapshot, "anna", True, False)]
+    legal = {key.shown for key in COMMANDS if state in RULES[key.command].legal - rare(key, state)}
+    assert legal == {key for key in keys if key in {one.shown for one in COMMANDS}}
+    assert ("m" in keys) == state.is_in_run
+    watching = [key for key, _ in footer_keys("overview", model.snapshot, "wall", False, False)]
+    assert not {*watching} & {*legal, "m", "c"}
+
+
+def test_a_run_with_a_lost_node_can_be_stopped():
+    feed = SimulatedFeed(state=State.PAUSED)
+    model = Model()
+    follow(model, feed, 2)
+    snapshot = model.snapshot
+    lost = replace(snapshot, cluster=replace(snapshot.cluster, state=State.OFFLINE))
+    assert {"x", "X", "m"} <= {key for key, _ in footer_keys("overview", lost, "anna", True, False)}
+    assert possible("stop", lost, "anna", True) is None
+    assert possible("pause", lost, "anna", True) is not None
+
+
 @in_a_loop
 async def test_a_run_from_start_to_end():
     async with console(SimulatedFeed(state=State.CONFIGURED)) as seat:
@@ -76,7 +105,9 @@ async def test_a_run_from_start_to_end():
 @in_a_loop
 async def test_enter_never_starts_and_never_stops():
     async with console(SimulatedFeed(state=State.CONFIGURED)) as seat:
-        await seat.press("r", "enter", "enter")
+        await seat.press("r", *["enter"] * 5)
+        assert seat.dialog == "StartRun"
+        await seat.press("enter")
         assert (seat.dialog, seat.state) == ("", State.CONFIGURED)
     async with console() as seat:
         await seat.press("x", "enter")

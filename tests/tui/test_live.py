@@ -7,26 +7,17 @@ import time
 import numpy as np
 import pytest
 
+from broker.conftest import SETUP
 from broker.fake_nodes import nodes_of
 from broker.running import BrokerThread
 from mimodaq.protocol.messages import Ask
+from mimodaq.protocol.parts import OnLoss
 from mimodaq.protocol.states import State
 from mimodaq.tui._app import OperatorApp
-from mimodaq.tui.feed import FeedError
+from mimodaq.tui.feed import Choices, FeedError
 from mimodaq.tui.live import Address, _sample, open_feed
-from mimodaq.tui.setups import pack, read_packed
+from mimodaq.tui.setups import changed, pack, read_packed
 from tui.console import Console, in_a_loop
-
-SETUP = """
-hosts:
-  daq1: {address: 127.0.0.1}
-  ana1: {address: 127.0.0.1}
-RingBuffer:
-  - RB_1: {number_of_slots: 16, data_type: {1: [x, float64]}, host: daq1}
-Functions:
-  - Fkt_1: {function: "my.py:numbers", RB_assign: {RB_1: write}, host: daq1}
-  - Fkt_2: {function: drain, RB_assign: {RB_1: read}, host: ana1}
-"""
 
 
 @pytest.fixture
@@ -145,4 +136,28 @@ async def test_states_come_as_they_change(broker, setup_file):
         assert states[-1] is State.CONFIGURED
     finally:
         watching.cancel()
+        await feed.close()
+
+
+@in_a_loop
+async def test_what_is_chosen_and_what_is_marked_reaches_a_real_broker(broker, setup_file):
+    feed = await open_feed(Address(broker.address))
+    try:
+        assert await feed.choices() == Choices()
+        chosen = Choices(("ana1",), OnLoss.STOP)
+        setup_id = await feed.offer(changed(pack(setup_file), ["runtime=2 h"]))
+        answer = await feed.command(Ask(1, "configure", setup_id, optional=chosen.optional, on_loss=chosen.on_loss))
+        assert answer.ok, answer.text
+        assert await feed.choices() == chosen
+        assert read_packed(await feed.setup()).duration_s == 7200.0
+        answer = await feed.command(Ask(2, "mark", comment="lights off"))
+        assert answer.ok, answer.text
+        assert not (await feed.command(Ask(3, "mark", comment=" "))).ok
+        assert any(line.text.endswith("mark by local: lights off") for line in await feed.logs(50))
+        answer = await feed.command(Ask(4, "start"))
+        assert answer.ok, answer.text
+        await feed.command(Ask(5, "mark", comment="lights on"))
+        assert any("run 1: mark by local: lights on" in line.text for line in await feed.logs(50))
+        await feed.command(Ask(6, "abort"))
+    finally:
         await feed.close()

@@ -117,3 +117,30 @@ async def test_a_rule_can_run_a_program_and_a_failing_one_is_told(tmp_path):
         assert mark.read_text().endswith("cut off")
         texts = [entry.line.text for entry in seat.app.model.log.entries]
         assert "rule's command /nonexistent/program: No such file or directory" in texts
+
+
+@in_a_loop
+async def test_a_rule_can_stop_the_run_ring_and_write_into_the_log():
+    rules = [rule("cut", "link", Level.WARNING, "not is_connected", "cut off", do=["log", "bell", "stop"])]
+    async with console(SimulatedFeed([CUT], state=State.RUNNING), rules=rules) as seat:
+        rung = []
+        seat.app.bell = lambda: rung.append(1)
+        await seat.until(lambda: seat.state is State.CONFIGURED)
+        assert rung
+        assert any(
+            entry.line.level == "warning" and "cut off" in entry.line.text for entry in seat.app.model.log.entries
+        )
+        assert (await seat.feed.runs())[0].verdict == "good"
+
+
+@in_a_loop
+async def test_alarms_do_not_wait_for_screens_that_are_seldom_drawn():
+    rules = [rule("cut", "link", Level.ALARM, "not is_connected", "cut off", do=["bell"])]
+    async with console(SimulatedFeed([CUT], state=State.RUNNING), rules=rules, refresh_s=8.0) as seat:
+        rung = []
+        seat.app.bell = lambda: rung.append(seat.feed.now())
+        await seat.wait(1)
+        begin = seat.feed.now()
+        await seat.until(lambda: bool(rung))
+        assert rung[0] - begin <= 2.0  # it is cut one second after that
+        assert "cut off" in seat.text

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
+from mimodaq.protocol.counts import Histogram
 from mimodaq.tui.render import (
-    Histogram,
+    CountedField,
     Line,
+    Look,
     bar,
     braille,
     cell,
@@ -14,6 +16,8 @@ from mimodaq.tui.render import (
     envelope,
     fit,
     footer,
+    histogram_head,
+    histogram_lines,
     limits,
     plain,
     sparkline,
@@ -161,38 +165,36 @@ def test_the_trigger_level_is_on_the_scale():
 # -- histograms ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("batch", [1, 7, 1000])
-def test_no_value_is_left_out_however_far_away_it_is(batch):
-    generator = np.random.default_rng(2)
-    values = np.concatenate([generator.normal(100, 10, 1000), [-5000.0, 1e6, np.nan, np.inf]])
-    histogram = Histogram("x")
-    for start in range(0, len(values), batch):
-        histogram.fill(values[start : start + batch])
-    histogram.settle()
-    assert histogram.counts.sum() == histogram.entries == 1002
-    assert histogram.not_numbers == 2
-
-
-def test_mean_and_width_are_those_of_the_values():
-    values = np.random.default_rng(3).normal(50, 5, 5000)
-    histogram = Histogram("x")
+def counted(values, low=0.0, high=100.0, bins=75, **more):
+    histogram = Histogram(low, high, bins)
     histogram.fill(values)
-    assert histogram.mean == pytest.approx(values.mean())
-    assert histogram.sigma == pytest.approx(values.std())
+    return CountedField("x", histogram, **more)
 
 
-def test_a_constant_is_a_histogram_too():
-    histogram = Histogram("x")
-    histogram.fill(np.full(500, 7.0))
-    assert histogram.counts.sum() == 500
-    assert histogram.low < 7.0 < histogram.high
+def text_of(lines):
+    return "\n".join("".join(text for text, _ in line) for line in lines)
 
 
-def test_after_clearing_nothing_is_left():
-    histogram = Histogram("x")
-    histogram.fill(np.arange(500.0))
-    histogram.clear()
-    assert (histogram.entries, histogram.counts.sum(), histogram.mean) == (0, 0, 0.0)
-    histogram.fill(np.arange(10.0))
-    histogram.settle()
-    assert histogram.counts.sum() == 10
+def test_a_histogram_says_who_counts_and_what_is_outside():
+    sample = counted(np.append(np.random.default_rng(3).normal(50, 5, 5000), [-1.0, 100.0, 101.0]))
+    assert "5,003 entries of a sample" in text_of([histogram_head(sample, "ana1 RB_3", Look(), 1, 2, 100)])
+    complete = counted([1.0, np.nan], function="Fkt_5")
+    head = text_of([histogram_head(complete, "ana1 RB_3", Look(), 1, 2, 100)])
+    assert "2 entries of every event, by Fkt_5  1 not numbers" in head
+    lines = text_of(histogram_lines(sample, Look(), 80, 20))
+    assert "mean 50" in lines
+    assert "below 1, above 2" in lines
+    assert "nothing within the range" in text_of(histogram_lines(counted([200.0]), Look(), 80, 20))
+
+
+@pytest.mark.parametrize("merged", [0, 1, 2, 4, 8])
+@pytest.mark.parametrize("bins", [1, 7, 75, 128])
+def test_any_number_of_bins_can_be_drawn(merged, bins):
+    lines = histogram_lines(counted(np.arange(100.0), bins=bins), Look(merged=merged), 80, 20)
+    assert len(lines) <= 20
+    assert "█" in text_of(lines)
+
+
+def test_without_an_event_there_is_no_histogram():
+    for empty in (CountedField("x"), counted([])):
+        assert "no event seen yet" in text_of(histogram_lines(empty, Look(), 80, 20))

@@ -1,14 +1,17 @@
 """A recording shows what was seen, at any speed, and a damaged file is told."""
 
 import asyncio
+from dataclasses import replace
 
 import msgpack
 import pytest
 
-from mimodaq.protocol.messages import Ask, LogLine
+from mimodaq.protocol.codec import encode
+from mimodaq.protocol.messages import Ask, Cluster, LogLine, Report
 from mimodaq.protocol.states import State
+from mimodaq.tui._model import Model
 from mimodaq.tui.feed import FeedError
-from mimodaq.tui.recording import RecordedFeed, ReplayFeed
+from mimodaq.tui.recording import RecordedFeed, ReplayFeed, _write
 from mimodaq.tui.render import plain
 from mimodaq.tui.setups import read_packed
 from mimodaq.tui.simulated import Fault, SimulatedFeed, What
@@ -48,10 +51,10 @@ async def test_a_replay_gives_exactly_what_was_recorded(tmp_path):
 async def test_a_replay_is_shown_like_the_real_thing_and_cannot_be_commanded(tmp_path):
     await record(tmp_path / "feed", 30, [Fault(10.0, 1000.0, What.CUT, "pulses_2")])
     async with console(ReplayFeed(tmp_path / "feed", FAST)) as seat:
-        for _ in range(100):
+        while any(worker.group == "feed" and worker.is_running for worker in seat.app.workers):
             await seat.settle()
-            if "✗ down" in seat.text:
-                break
+        seat.app.look()
+        await seat.settle()
         assert "REPLAY" in seat.lines[0]
         assert "✗ down" in seat.text
         await seat.press("x")
@@ -150,6 +153,7 @@ def sizes(model):
         "log": len(model.log.entries) // 20_001,
         "history": sum(len(rates) // 500 for rates in model.history._rates.values()) + len(model.history._rates),
         "flows": len(figures._flows),
+        "taken": len(figures._taken),
         "first": len(figures._first),
         "disks": len(figures._disks),
         "watched": len(model.alarms._watched) // 50,  # at most one for each rule and thing
@@ -185,3 +189,54 @@ def test_a_day_of_trouble_leaves_no_more_behind_than_ten_minutes():
     early, late, model = hours(24)
     assert late == early
     assert plain(page(model, 80)[0]).startswith("● RUNNING")
+
+
+def a_day(path, every_s=30.0):
+    """A recording of 24 h: a minute of trouble over and over, in runs of four hours, with a great deal to say."""
+    feed = SimulatedFeed([Fault(20.0, 15.0, What.CUT, "pulses_2")], state=State.RUNNING)
+    minute = []
+    for _ in range(60):
+        feed.advance(1.0)
+        minute.append([feed._queue.get_nowait() for _ in range(feed._queue.qsize())])
+    with path.open("wb") as file:
+        _write(file, ["mimodaq-feed", 1, {"logs": [], "runs": [], "operator": "anna"}])
+        for number in range(1, int(86_400 / every_s) + 1):
+            now, run = number * every_s, 1 + number // 480
+            utc_ns = 1_790_000_000_000_000_000 + int(now * 1e9)
+            for line in range(8):
+                _write(file, [now, utc_ns, encode(LogLine("pi-1", utc_ns, "info", "reader", f"line {number} {line}"))])
+            since = number % 480
+            for message in minute[number % 60]:
+                if isinstance(message, Report):
+                    buffers = tuple(replace(b, committed=since * 1000) for b in message.buffers)
+                    _write(file, [now, utc_ns, encode(replace(message, number=number, run=run, buffers=buffers))])
+                elif isinstance(message, Cluster):
+                    at = since * every_s
+                    _write(file, [now, utc_ns, encode(replace(message, number=number, run=run, running_s=at))])
+
+
+@in_a_loop
+async def test_a_day_replayed_a_thousand_times_as_fast_leaves_nothing_behind(tmp_path, monkeypatch):
+    a_day(tmp_path / "feed")
+    slept = []
+    real_sleep = asyncio.sleep
+
+    async def virtual(seconds):
+        slept.append(seconds)
+        if len(slept) % 500 == 0:
+            await real_sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", virtual)
+    replay, model, after = ReplayFeed(tmp_path / "feed", 1000.0), Model(), {}
+    model.know_setup(read_packed(SimulatedFeed()._packed))
+    async for message in replay.messages():
+        model.take(message, replay.now())
+        if isinstance(message, Cluster):
+            model.look(replay.now(), replay.utc_ns())
+            after[int(replay.now() // 3600)] = sizes(model)
+    assert len(slept) > 2880 * 12
+    assert list(after) == list(range(25))
+    assert after[23] == after[4]
+    assert len(model.log.entries) == 20_000
+    assert len(replay._logs) <= 5000
+    assert model.snapshot.cluster.run == 7

@@ -1,11 +1,16 @@
 """Alarms come when they should, once, and stay until somebody has seen them."""
 
+from dataclasses import replace
+
 import pytest
 
+from mimodaq.protocol.messages import Cluster, Report
 from mimodaq.protocol.parts import ClockLine, HostLine, WorkerLine
 from mimodaq.protocol.states import State
 from mimodaq.watch import Alarms, Figures, Level, Subject, rule
 from watch.story import Story, buffer_line, link_line, node_line
+
+RUNNING = Cluster(1, 1, State.RUNNING, State.RUNNING, 5.0, 7, 10.0, 0, "", "", None, (), ())
 
 
 @pytest.fixture
@@ -251,6 +256,13 @@ def test_a_disk_that_fills_is_told_an_hour_before(story):
     assert story.alarms.figures.disk_left_s("pi") == pytest.approx(free / 10_000_000, rel=0.05)
 
 
+def test_what_a_node_says_of_its_disk_counts_more(story):
+    for _ in range(40):
+        story.tell(host=HostLine(disk_free_bytes=10**11, disk_left_s=600.0))
+    assert ("disk", "pi") in story.raised()
+    assert story.alarms.figures.disk_left_s("pi") == 600.0
+
+
 def test_a_rate_outside_of_what_it_was_in_the_first_minutes_is_told(story):
     committed = 0
     for second in range(330):
@@ -262,3 +274,146 @@ def test_a_rate_outside_of_what_it_was_in_the_first_minutes_is_told(story):
         committed += 20
         story.tell(buffer_line("RB_1", committed, 20.0))
     assert story.raised() == {("rate", "pi RB_1")}
+
+
+# -- events that wait ---------------------------------------------------------------------------------------------
+
+FILE = {Subject("buffer", "pi", "RB_1"): ("file",)}
+
+
+def taking(story, seconds, rate=100, step=1.0):
+    """A buffer that is filled and emptied at a rate."""
+    for _ in range(int(seconds)):
+        story.events += int(rate * step)
+        story.tell(buffer_line("RB_1", story.events, float(rate), lag=3), seconds=step)
+
+
+def waiting(story, rate=100):
+    """One more second in which nobody takes."""
+    before = story.assembler.snapshot(story.now, 0).reports["pi"].buffers[0]
+    line = buffer_line("RB_1", before.committed + rate, float(rate), lag=before.lag + rate)
+    return story.tell(line)
+
+
+@pytest.mark.parametrize("rate", [25, 100, 5000])
+def test_a_reader_that_hangs_is_named_long_before_its_buffer_is_full(rate):
+    story = Story(Alarms(figures=Figures(readers=FILE)))
+    taking(story, 15, rate)
+    stopped = story.now
+    while not story.raised() and story.now < stopped + 10:
+        waiting(story, rate)
+    assert story.raised() == {("not taken", "pi RB_1")}
+    assert story.now - stopped <= 2.0
+    text = next(a.text for a in story.alarms.all())
+    assert f"{rate + 3:,} events wait: file took none for 1 s" in text
+
+
+def test_events_that_are_taken_in_bursts_are_not_waiting():
+    story = Story()
+    committed = taken = 0
+    for second in range(200):
+        committed += 100
+        if second % 4 == 3:
+            taken = committed
+        story.tell(buffer_line("RB_1", committed, 100.0, lag=committed - taken))
+    assert story.raised() == set()
+    for _ in range(10):  # one burst after the other does not come
+        committed += 100
+        story.tell(buffer_line("RB_1", committed, 100.0, lag=committed - taken))
+    assert story.raised() == {("not taken", "pi RB_1")}
+
+
+def test_an_old_gap_does_not_make_deaf():
+    story = Story()
+    taking(story, 15)
+    for _ in range(40):
+        waiting(story)
+    assert story.raised() == {("not taken", "pi RB_1")}
+    story.alarms.acknowledge()
+    taking(story, 600)
+    assert story.raised() == set()
+    waiting(story)
+    waiting(story)
+    assert story.raised() == {("not taken", "pi RB_1")}
+
+
+def test_a_slow_reader_is_late_and_does_not_hang():
+    story = Story()
+    for second in range(60):
+        story.tell(buffer_line("RB_1", 100 * second, 100.0, lag=90 * second))
+    assert story.raised() == set()
+
+
+def test_a_function_whose_own_buffer_stands_still_is_named_there_alone():
+    first, second = Subject("buffer", "pi", "RB_1"), Subject("buffer", "pi", "RB_2")
+    story = Story(Alarms(figures=Figures(upstream={second: (first,)}, downstream={first: (second,)})))
+    for tick in range(15):
+        story.tell(buffer_line("RB_1", 100 * tick), buffer_line("RB_2", 50 * tick, 50.0))
+    for tick in range(15, 19):
+        story.tell(buffer_line("RB_1", 100 * tick, lag=100 * (tick - 14)), buffer_line("RB_2", 700, 0.0))
+    assert story.raised() == {("nothing moves", "pi RB_2")}
+
+
+def test_a_function_that_keeps_little_is_named_by_what_it_does_not_take():
+    first, second = Subject("buffer", "pi", "RB_1"), Subject("buffer", "pi", "RB_2")
+    story = Story(Alarms(figures=Figures(upstream={second: (first,)}, downstream={first: (second,)})))
+    for tick in range(60):
+        story.tell(buffer_line("RB_1", 100 * tick), buffer_line("RB_2", tick // 10, 1.0 if tick % 10 == 0 else 0.0))
+    for tick in range(60, 62):
+        story.tell(buffer_line("RB_1", 100 * tick, lag=100 * (tick - 59)), buffer_line("RB_2", 5, 0.0))
+    assert story.raised() == {("not taken", "pi RB_1")}
+
+
+def test_who_waits_for_a_cut_link_does_not_hang():
+    ring, link = Subject("buffer", "pi", "RB_1"), Subject("link", "pi", "l")
+    story = Story(Alarms(figures=Figures(upstream={link: (ring,)}, downstream={ring: (link,)})))
+    for tick in range(15):
+        story.tell(buffer_line("RB_1", 100 * tick), links=(link_line("l"),))
+    for tick in range(15, 20):
+        cut = link_line("l", connected=False, rate_hz=0.0, lag=100 * (tick - 14))
+        story.tell(buffer_line("RB_1", 100 * tick, lag=100 * (tick - 14)), links=(cut,))
+    assert ("not taken", "pi RB_1") not in story.raised()
+    assert ("link down", "pi l") in story.raised()
+
+
+@pytest.mark.parametrize("seconds", [0, 2])
+def test_a_reader_that_hangs_from_the_start_is_named_after_some_seconds(seconds):
+    story = Story()
+    taking(story, seconds)
+    lag = 0
+    begin = story.now
+    while not story.raised() and story.now < begin + 30:
+        lag += 100
+        story.events += 100
+        story.tell(buffer_line("RB_1", story.events, 100.0, lag=lag))
+    assert story.raised() == {("not taken", "pi RB_1")}
+    assert story.now - begin <= 12.0
+
+
+def test_a_host_whose_report_comes_first_is_not_blamed_for_what_stands_still_before_it():
+    """Two nodes report at different times: the one behind the link first."""
+    here, there = Subject("buffer", "pi", "RB_1"), Subject("buffer", "daq", "RB_1")
+    figures = Figures(upstream={there: (here,)})
+    alarms = Alarms(figures=figures)
+    assembler = Story().assembler
+    lines = (node_line("pi"), node_line("daq"))
+    cluster = replace(RUNNING, nodes=lines)
+
+    def look(now, number, node, committed):
+        report = Report(node, 1, number, State.RUNNING, run=7, buffers=(buffer_line("RB_1", committed, 100.0),))
+        assembler.handle(report, now)
+        assembler.handle(replace(cluster, number=int(now * 10)), now)
+        alarms.handle(assembler.snapshot(now, 0))
+
+    for second in range(15):
+        for node, phase in (("daq", 0.1), ("pi", 0.9)):
+            look(1000.0 + second + phase, second + 1, node, 100 * second)
+    for second in range(15, 20):  # the source stopped at 14.95
+        for node, phase in (("daq", 0.1), ("pi", 0.9)):
+            look(1000.0 + second + phase, second + 1, node, 1400)
+    assert {(a.rule.name, str(a.subject)) for a in alarms.all()} == {("nothing moves", "pi RB_1")}
+    for second in range(20, 30):  # the source goes on, the other end does not
+        for node, phase, committed in (("daq", 0.1, 1400), ("pi", 0.9, 1400 + 100 * (second - 19))):
+            look(1000.0 + second + phase, second + 1, node, committed)
+    found = {str(a.subject) for a in alarms.all() if a.is_active}
+    assert found == {"daq RB_1"}

@@ -1,5 +1,7 @@
 """Rules from a file change, add and switch off; every mistake is named."""
 
+from pathlib import Path
+
 import pytest
 
 from mimodaq.watch import DEFAULT_RULES, FIGURES, Level, RuleError, Subject, rules_from
@@ -64,3 +66,10 @@ def test_every_default_rule_says_what_is_the_matter_whatever_the_figures_are():
     for rule in DEFAULT_RULES:
         for value in (None, 0.0, 123456.0, "text"):
             assert rule.describe(Subject(rule.on, "pi", "x"), dict.fromkeys(FIGURES[rule.on], value))
+
+
+def test_the_documentation_names_every_figure():
+    text = (Path(__file__).parents[2] / "docs" / "operator.md").read_text()
+    for kind, figures in FIGURES.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| {kind} | `"))
+        assert set(row.split("`")[1].split()) == figures, kind

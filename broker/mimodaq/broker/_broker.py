@@ -26,12 +26,14 @@ from mimodaq.protocol import cluster_events as ce
 from mimodaq.protocol import feed
 from mimodaq.protocol.cluster_brain import ClusterBrain
 from mimodaq.protocol.codec import ProtocolError, decode, encode
+from mimodaq.protocol.membership import Membership, Presence
 from mimodaq.protocol.messages import (
     Ask,
     Beat,
     Chunk,
     ClockAnswer,
     ClockAsk,
+    Cluster,
     Done,
     Fetch,
     Inquire,
@@ -44,7 +46,7 @@ from mimodaq.protocol.messages import (
     Report,
     Role,
 )
-from mimodaq.system import FolderLock, LockedError, private_folder
+from mimodaq.system import FolderLock, LockedError, own_versions, private_folder
 
 HOUSEKEEPING_S: Final = 1.0
 _AT_ONCE: Final = 1000
@@ -103,7 +105,9 @@ class Broker:
         self._unsaved: dict[int, ce.RunRow] = {}
         self._now = self._due = self._house_at = time.monotonic()
         self._behind_s = 0.0
-        self._brain = ClusterBrain(self._runs.begin_epoch(), options.limits)
+        self._asked_at = self._now
+        members = Membership(lost_s=options.lost_s)
+        self._brain = ClusterBrain(self._runs.begin_epoch(), options.limits, members=members)
         self._say_how_it_starts()
         self._give(self._runs.boot())
 
@@ -117,6 +121,15 @@ class Broker:
     def is_over(self) -> bool:
         """Whether the broker was told to leave (the command shutdown)."""
         return self._is_over
+
+    def hears(self, node: str) -> bool:
+        """Whether a node is there; may be called from another thread."""
+        return self._brain.members.presence(node) is not Presence.LOST
+
+    @property
+    def quiet_s(self) -> float:
+        """How long no client has asked anything; may be called from another thread."""
+        return time.monotonic() - self._asked_at
 
     @property
     def is_secure(self) -> bool:
@@ -160,7 +173,8 @@ class Broker:
         if self._door is not None:
             self._door.step()
         for result, about in self._loader.results():
-            self._setup_about = about or self._setup_about
+            if about:
+                self._setup_about = {**about, "windows": {**about["windows"], **self._options.windows}}
             self._give(result)
         for _ in range(_AT_ONCE):
             received = receive(self._control)
@@ -224,17 +238,24 @@ class Broker:
                 self._out.note(message)
             case Report():
                 self._news[message.node] = frame.bytes
+                self._pass_on(message)
                 self._give(ce.Heard(message))
             case Done():
                 self._news[message.report.node] = encode(message.report)
+                self._pass_on(message.report)
                 self._give(ce.Heard(message))
             case Beat():
                 self._give(ce.Heard(message))
             case _:
                 assert_never(message)
 
+    def _pass_on(self, news: Cluster | Report) -> None:
+        if self._options.on_news is not None:
+            self._options.on_news(news)
+
     def _from_client(self, route: bytes, peer: str, grant: Grant, message: Message) -> None:
         """What clients send, and `Fetch`, which nodes send, too."""
+        self._asked_at = time.monotonic()
         match message:
             case Fetch():
                 part = self._setups.part(message)
@@ -246,8 +267,8 @@ class Broker:
             case LogAsk(lines):
                 self._out.send(route, self._out.last_lines(lines))
             case Inquire():
-                is_here = self._setup_about.get("setup_id") == self._brain.setup_id
-                setup = self._setup_about if is_here else {}
+                is_here = self._setup_about and self._setup_about["setup_id"] == self._brain.setup_id
+                setup = {**self._setup_about, **self._brain.choices} if is_here else {}
                 me = self._about(grant)
                 self._out.send(route, answer(message, self._runs, setup, me, self._gate.authorized))
 
@@ -268,6 +289,7 @@ class Broker:
             "is_secure": self.is_secure,
             "has_keys": self._options.needs_keys,
             "epoch": self._brain.epoch,
+            "versions": own_versions(),
             "refused_messages": self._gate.refused,
         }
 
@@ -312,14 +334,18 @@ class Broker:
                 self._out.say(level, text)
             case ce.Publish(cluster):
                 self._out.publish_cluster(cluster)
+                self._pass_on(cluster)
             case ce.Leave():
                 self._is_over = True
             case _:
                 assert_never(effect)
 
     def _allot(self, ticket: int, at_least: int) -> None:
+        ask = self._options.next_number
         try:
-            self._give(ce.RunNumber(ticket, self._runs.next_number(at_least)))
+            self._give(ce.RunNumber(ticket, self._runs.next_number(at_least) if ask is None else ask()))
+        except BrokerError as error:
+            self._give(ce.Impossible(ticket, sendable(str(error))))
         except (OSError, sqlite3.Error) as error:
             text = f"no run number can be given, because the broker cannot write to {self._options.state}: {error}"
             self._give(ce.Impossible(ticket, sendable(text)))

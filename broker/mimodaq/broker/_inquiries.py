@@ -8,7 +8,7 @@ from typing import Any, Final, assert_never
 
 from mimodaq.broker._runs import RunDatabase
 from mimodaq.keys import Authorized
-from mimodaq.protocol.messages import INFO_BYTES, Info, Inquire, Topic
+from mimodaq.protocol.messages import BULK_BYTES, INFO_BYTES, Info, Inquire, Topic
 from mimodaq.protocol.states import table
 
 _MANY: Final = ("runs", "counts", "links", "accounts", "keys")
@@ -37,6 +37,8 @@ def answer(
                 return _info(number, {"keys": keys, "has_keys": authorized is not None})
             case Topic.ME:
                 return _info(number, me)
+            case Topic.BULK:
+                return Info(number, True, b'"'.ljust(BULK_BYTES - 1) + b'"')
             case _:
                 assert_never(inquiry.what)
     except sqlite3.Error as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mimodaq.keys import Endpoints, endpoints_of, state_folder
-from mimodaq.protocol.messages import LogLine
+from mimodaq.protocol.membership import LOST_S
+from mimodaq.protocol.messages import Cluster, LogLine, Report
 from mimodaq.protocol.situation import Limits
 
 
@@ -27,8 +28,16 @@ class BrokerOptions:
     state: Path = field(default_factory=state_folder)
     is_insecure: bool = False
     limits: Limits = field(default_factory=Limits)
+    lost_s: float = LOST_S
+    """Silence after which a node counts as lost."""
     on_log: Callable[[LogLine], None] | None = None
     """Also gets every line of the log."""
+    on_news: Callable[[Cluster | Report], None] | None = None
+    """Also gets the snapshots of the feed."""
+    next_number: Callable[[], int] | None = None
+    """Where run numbers come from, if not from the database; raises BrokerError with what to do."""
+    windows: Mapping[str, str] = field(default_factory=dict)
+    """Where clients may look at events of nodes of which setups do not say it."""
 
     @property
     def needs_keys(self) -> bool:

@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +42,9 @@ CREATE TABLE IF NOT EXISTS runs (
     started_utc_s REAL,               -- all hosts were running
     stopping_utc_s REAL,              -- the end was asked for, by whatever
     ended_utc_s REAL                  -- all hosts had left, or were given up
+);
+CREATE TABLE IF NOT EXISTS held (     -- lost hosts for which a run that goes on is paused
+    run INTEGER NOT NULL, node TEXT NOT NULL, PRIMARY KEY (run, node)
 );
 CREATE TABLE IF NOT EXISTS accounts ( -- what each host said of its part
     run INTEGER NOT NULL, node TEXT NOT NULL, verdict TEXT NOT NULL, ending TEXT NOT NULL,
@@ -134,7 +138,11 @@ class RunDatabase:
         found = self._database.execute(
             f"SELECT {_RUN_COLUMNS} FROM runs WHERE verdict IS NULL AND run > ? ORDER BY run DESC LIMIT 1", (last,)
         ).fetchone()
-        return Boot(last, _row(found) if found else None)
+        if found is None:
+            return Boot(last)
+        row = _row(found)
+        held = self._database.execute("SELECT node FROM held WHERE run = ?", (row.run,)).fetchall()
+        return Boot(last, replace(row, held_for=frozenset(node for (node,) in held)))
 
     def next_number(self, at_least: int) -> int:
         """A run number that was never given. Raises OSError or sqlite3.Error if that cannot be made sure of."""
@@ -176,6 +184,8 @@ class RunDatabase:
                 "ended_utc_s = COALESCE(ended_utc_s, excluded.ended_utc_s)",
                 facts,
             )
+            self._database.execute("DELETE FROM held WHERE run = ?", (row.run,))
+            self._database.executemany("INSERT INTO held VALUES (?, ?)", [(row.run, node) for node in row.held_for])
             for node, account in (row.accounts or {}).items():
                 self._save_account(row.run, node, account, is_late=False)
 

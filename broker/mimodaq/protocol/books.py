@@ -31,6 +31,8 @@ class Books:
     accounts: dict[str, RunEnd] = field(default_factory=dict)
     excluded: set[str] = field(default_factory=set)
     """Optional nodes the run goes on without."""
+    held_for: set[str] = field(default_factory=set)
+    """Lost nodes for which the sources are held, until they are back."""
     events: int = 0
     _ran_s: float = 0.0
     _running_since: float | None = None
@@ -38,9 +40,11 @@ class Books:
     @classmethod
     def reopen(cls, row: RunRow) -> Books:
         """The books of a run that an earlier broker has begun."""
-        return cls(
+        books = cls(
             row.run, row.setup_id, row.operator, row.comment, row.optional, row.on_loss, row.is_started, row.is_stopping
         )
+        books.held_for = set(row.held_for)
+        return books
 
     def judge(self, verdict: Verdict, reason: str) -> None:
         """Note something that keeps the run from being better than `verdict`."""
@@ -78,6 +82,7 @@ class Books:
             self.on_loss,
             self.is_started,
             self.is_stopping,
+            frozenset(self.held_for),
             self.verdict if is_over else None,
             tuple(self.reasons),
             self.end_reason,

@@ -25,6 +25,8 @@ class RunRow:
     """The start is complete."""
     is_stopping: bool = False
     """The stop has been asked for."""
+    held_for: frozenset[str] = frozenset()
+    """Lost hosts for which the sources are held, until they are back."""
     verdict: Verdict | None = None
     """Set once, when the run is over."""
     reasons: tuple[str, ...] = ()

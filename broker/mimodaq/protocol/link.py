@@ -1,6 +1,7 @@
 """The session of a link between two rings: everything both shells need, in one place.
 
-Start reading at `link_sender` and `link_receiver`; `link_messages` is what goes over the wire.
+Start reading at `link_sender` and `link_receiver`; `link_messages` is what goes over the wire,
+`link_outflow` keeps the numbers of the sending end.
 """
 
 from mimodaq.protocol.link_codec import HEADER_LIMIT, MessageError

@@ -163,6 +163,8 @@ class Mirror:
             case Here():
                 return self._here(peer, message, now)
             case Copies(number=number) if number == self._number and self._asked is not None and peer == self._peer:
+                if message.count > self._most:
+                    return []  # more than was asked for
                 self._asked = None
                 self._newest = message.newest
                 self._due = now + LOOK_S
@@ -188,10 +190,10 @@ class Mirror:
     def _keep(self, count: int, first: int, last: int, now: float) -> None:
         settings = self._settings
         if self._last >= 0:
-            self.figures.skipped += first - self._last - 1
+            self.figures.skipped += max(0, first - self._last - 1)
         self.figures.skipped += last - first + 1 - count
         self.figures.copies += count
-        self._last = last
+        self._last = max(self._last, last)
         spent_s = max(count / settings.copies_hz, count * self._me.event_bytes / settings.copies_bytes_per_s)
         self._due = now + spent_s
 

@@ -6,8 +6,8 @@ monotonic time and carries out the effects in order.
 Theory of operation
 -------------------
 The sender holds a *place* in a reader group of the source ring: a membership that outlives its process. Events are
-numbered in the order in which the place was handed them; `released <= sent <= taken`. Nothing is copied: the ring keeps
-every event from `taken` until it is released, which happens when the other end has said that it is committed there.
+numbered in the order in which the place was handed them (`Outflow`). Nothing is copied: the ring keeps every event from
+`taken` until it is released, which happens when the other end has said that it is committed there.
 
 A session: Hello → Welcome (what the other end has) → Open → batches, pings. The Welcome decides where to go on; it and
 the place survive every crash, the session does not have to. Whatever is silent for too long is connected again.
@@ -22,7 +22,6 @@ its group then depends on who else is in it.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Final, assert_never
 
@@ -42,6 +41,7 @@ from mimodaq.protocol.link_common import (
     Transmit,
 )
 from mimodaq.protocol.link_messages import Ack, Bye, Hello, Message, Open, Ping, Refused, Unknown, Welcome
+from mimodaq.protocol.link_outflow import Outflow
 from mimodaq.protocol.link_sender_events import (
     Begin,
     Connect,
@@ -84,27 +84,20 @@ __all__ = [
 
 _NOBODY: Final = 0
 _NO_SESSION: Final = -1
-_TAKE_BATCHES: Final = 4
-"""Events for at most so many batches are taken from the ring in one go."""
 
 
 class Sender:
-    """The sending end. Invariant: released <= sent <= taken, and in state OPEN sent <= limit."""
+    """The sending end."""
 
     def __init__(self, identity: Identity, settings: Settings, place: Place, fresh: Callable[[], int]) -> None:
         self._me = identity
         self._settings = settings
         self._fresh = fresh
-        self._batch_events = settings.batch_events(identity.event_bytes)
-        self._window = settings.window_events(identity.event_bytes)
         self.state = State.PAUSING
         self.figures = Figures()
         self.stream = place.stream
-        self.released, self.sent, self.taken = place.released, place.released, place.taken
-        self._most_sent = place.taken  # what a predecessor was handed, it may have sent
-        self._limit = 0
-        self._batches: deque[int] = deque()
-        """Where the batches on the way end."""
+        self.flow = self._flow_of(place)
+        """How far the events have come."""
         self._session = self._nonce = _NO_SESSION
         self._is_source_ended = self._is_leaving = self._has_resigned = False
         self._doubt: Place | None = None
@@ -116,6 +109,9 @@ class Sender:
         self._noise = Seldom("warning")
         self._lost_said = False
 
+    def _flow_of(self, place: Place) -> Outflow:
+        return Outflow.of(self._settings, self._me.event_bytes, place.released, place.taken)
+
     # -- what the shell asks ----------------------------------------------------------------------------------
 
     @property
@@ -123,22 +119,24 @@ class Sender:
         """How many events the shell may take from the ring now."""
         if self.state is not State.OPEN or self._is_leaving or self._is_source_ended or self._has_resigned:
             return 0
-        if self.sent < self.taken or len(self._batches) >= self._settings.window_batches:
-            return 0
-        room = min(self._limit, self.released + self._window) - self.taken
-        return max(0, min(room, _TAKE_BATCHES * self._batch_events))
+        return self.flow.wanted
 
     @property
     def asks_for_end(self) -> bool:
         """Whether the shell shall look if the stream has ended, without taking anything: a successor may find it so."""
         return self.state in (State.PAUSING, State.CONNECTING) and not (
-            self._is_source_ended or self._has_resigned or self.taken > self.released
+            self._is_source_ended or self._has_resigned or self.unacknowledged
         )
 
     @property
     def unacknowledged(self) -> int:
         """Events handed to this place and not yet acknowledged."""
-        return self.taken - self.released
+        return self.flow.unacknowledged
+
+    @property
+    def _final(self) -> int:
+        """Number of events of the whole stream, -1 while that is not known."""
+        return self.flow.taken if self._is_source_ended else -1
 
     def deadline(self, now: float) -> float:
         """When `Tick` is next needed at the latest."""
@@ -146,7 +144,7 @@ class Sender:
             dues = [self._pinged + self._settings.heartbeat_s, self._heard + self._settings.silence_s]
         else:
             dues = [self._due]
-        if self._settings.give_back_s is not None and not self._has_resigned and self.taken > self.released:
+        if self._settings.give_back_s is not None and not self._has_resigned and self.unacknowledged:
             dues.append(self._heard + self._settings.give_back_s)
         if self._is_leaving:
             dues.append(self._leave_due)
@@ -167,7 +165,7 @@ class Sender:
                 effects = [*self._noise.say(f"link {self._me.link}: ignored {reason}", now)]
                 self.figures.garbage += 1
             case Taken(count):
-                self.taken += count
+                self.flow.taken += count
             case SourceEnded():
                 self._is_source_ended = True
                 self._source_ended_at = now
@@ -216,84 +214,81 @@ class Sender:
         return []
 
     def _welcome(self, welcome: Welcome, now: float) -> list[Effect]:
-        effects = self._settle_doubt(welcome)
+        effects, flow = self._settle_doubt(welcome), self.flow
         if self._has_resigned and welcome.is_ended:
             text = f"the mirror was complete before its events were given back: {welcome.position}"
             return [*effects, *self._finish(Outcome.DONE, text), Transmit(Bye(welcome.nonce))]
         if self._has_resigned:
             return [*effects, Join()]
         if welcome.stream == self.stream:
-            if not self.released <= welcome.position <= self.taken:
+            if not flow.released <= welcome.position <= flow.most_sent:
                 return effects + self._fail(
-                    f"the other end has events up to {welcome.position}, sent were {self.released} to {self.taken}: "
-                    "two senders serve this link, or its mirror was changed by somebody else"
+                    f"the other end has events up to {welcome.position}, acknowledged are {flow.released} and sent "
+                    f"{flow.most_sent}: two senders serve this link, or its mirror was changed by somebody else"
                 )
             effects += self._release_to(welcome.position)
             if welcome.is_ended:
                 return effects + self._ended_there(welcome.nonce)
         elif welcome.is_ended:
             return effects + self._fail("the mirror has ended already with another stream: its run is over")
-        elif welcome.stream == _NOBODY or not self.released:
-            if self.released or welcome.stream != _NOBODY:
+        elif welcome.stream == _NOBODY or not flow.released:
+            if flow.released or welcome.stream != _NOBODY:
                 effects += self._gap(welcome)
         else:
             return effects + self._fail(
                 "the mirror goes on with another stream: a newer sender serves this link, this one must end"
             )
         self.state = State.OPEN
-        self._nonce, self._limit = welcome.nonce, welcome.limit
+        self._nonce, flow.limit = welcome.nonce, welcome.limit
         self._pause, self._lost_said = self._settings.retry_s, False
-        self._batches.clear()
-        self.sent = self.released
+        flow.begin_again()
         self._pinged, self._answered = -self._settings.heartbeat_s, True
         return [
             *effects,
-            Transmit(Open(welcome.nonce, self.stream, self.released, welcome.stream)),
-            Say("info", f"link {self._me.link}: connected, going on with event {self.released}"),
+            Transmit(Open(welcome.nonce, self.stream, flow.released, welcome.stream)),
+            Say("info", f"link {self._me.link}: connected, going on with event {flow.released}"),
         ]
 
     def _gap(self, welcome: Welcome) -> list[Effect]:
-        in_doubt = self.taken - self.released
-        gap = Gap(welcome.stream, welcome.position, -1, self.stream, self.released, in_doubt)
+        in_doubt, released = self.unacknowledged, self.flow.released
+        gap = Gap(welcome.stream, welcome.position, -1, self.stream, released, in_doubt)
         if welcome.stream == _NOBODY:
-            gap = Gap(self.stream, self.released, -1, self.stream, self.released, in_doubt)
-            text = f"its mirror is new; {self.released} events went to the former one, {in_doubt} are sent again"
+            gap = Gap(self.stream, released, -1, self.stream, released, in_doubt)
+            text = f"its mirror is new; {released} events went to the former one, {in_doubt} are sent again"
         else:
             text = f"this stream is new; the mirror holds {welcome.position} events of the former one"
         return [gap, Say("error", f"link {self._me.link}: {text}")]
 
     def _acknowledge(self, ack: Ack, now: float) -> list[Effect]:
+        flow = self.flow
         if ack.number == self._ping and not self._answered:
             self._answered = True
             self.figures.round_trip_s = now - self._pinged
-        if ack.position > self.taken:
+        if ack.position > flow.most_sent:
             self._pause_now(now)
-            return [Say("error", f"link {self._me.link}: event {ack.position} acknowledged, {self.taken} were sent")]
-        self._limit = max(self._limit, ack.limit)
+            text = f"event {ack.position} acknowledged, {flow.most_sent} were sent"
+            return [Say("error", f"link {self._me.link}: {text}")]
+        flow.limit = max(flow.limit, ack.limit)
         effects = self._release_to(ack.position)
-        if ack.resend and ack.position == self.released:  # not one that was overtaken by a newer one
-            self.sent = self.released
-            self._batches.clear()
-        if ack.is_ended and self._is_source_ended and self.released == self.taken:
+        if ack.resend and ack.position == flow.released:  # not one that was overtaken by a newer one
+            flow.begin_again()
+        if ack.is_ended and self._is_source_ended and not self.unacknowledged:
             effects += self._ended_there(ack.nonce)
         return effects
 
     def _release_to(self, position: int) -> list[Effect]:
-        count = position - self.released
-        if count <= 0:
-            return []
-        self.released = position
-        self.sent = max(self.sent, position)
+        count = self.flow.release_to(position)
         self.figures.acknowledged += count
-        while self._batches and self._batches[0] <= position:
-            self._batches.popleft()
-        return [Release(count)]
+        return [Release(count)] if count else []
 
     def _ended_there(self, nonce: int) -> list[Effect]:
-        if self.released < self.taken:
-            return self._fail(f"the mirror has ended at event {self.released} of {self.taken}")
+        if self.unacknowledged:
+            return self._fail(f"the mirror has ended at event {self.flow.released} of {self.flow.taken}")
         # in this order: once the other end has heard the Bye, nobody could tell a successor that all is done
-        return [*self._finish(Outcome.DONE, f"all {self.taken} events are on the other side"), Transmit(Bye(nonce))]
+        return [
+            *self._finish(Outcome.DONE, f"all {self.flow.taken} events are on the other side"),
+            Transmit(Bye(nonce)),
+        ]
 
     # -- as time goes on --------------------------------------------------------------------------------------
 
@@ -301,7 +296,8 @@ class Sender:
         if self.state is State.FINISHED:
             return []
         effects = self._give_back(now)
-        if self._is_leaving and (self.state is not State.OPEN or self.released == self.taken or now >= self._leave_due):
+        has_time = self.state is State.OPEN and self.unacknowledged and now < self._leave_due
+        if self._is_leaving and not has_time:
             return effects + self._leave()
         if self.state is State.OPEN:
             if now >= self._heard + self._settings.silence_s:
@@ -315,32 +311,26 @@ class Sender:
 
     def _send(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        ceiling = min(self.taken, self._limit)
-        while self.sent < ceiling and len(self._batches) < self._settings.window_batches:
-            count = min(self._batch_events, ceiling - self.sent)
-            effects.append(TransmitBatch(self._nonce, self.sent, count))
-            self.figures.resent += max(0, min(self._most_sent, self.sent + count) - self.sent)
-            self.sent += count
-            self._most_sent = max(self._most_sent, self.sent)
-            self._batches.append(self.sent)
+        for first, count, again in self.flow.batches():
+            effects.append(TransmitBatch(self._nonce, first, count))
+            self.figures.resent += again
         if now >= self._pinged + self._settings.heartbeat_s:
             self._ping += 1
             self._pinged, self._answered = now, False
-            final = self.taken if self._is_source_ended else -1
-            effects.append(Transmit(Ping(self._nonce, self._ping, self.sent, final)))
+            effects.append(Transmit(Ping(self._nonce, self._ping, self.flow.sent, self._final)))
         return effects
 
     def _lost(self, now: float) -> list[Effect]:
         silent_s = now - self._heard
         self._pause_now(now)
-        finished = self._is_source_ended and self.released == self.taken
+        finished = self._is_source_ended and not self.unacknowledged
         if finished and now - max(self._heard, self._source_ended_at) >= self._settings.confirm_s:
-            text = f"all {self.taken} events are acknowledged, but nobody confirms that the mirror is closed"
+            text = f"all {self.flow.taken} events are acknowledged, but nobody confirms that the mirror is closed"
             return [Say("warning", f"link {self._me.link}: {text}"), *self._finish(Outcome.UNCONFIRMED, text)]
         if self._lost_said:
             return []
         self._lost_said = True
-        if not self.figures.reconnects and not self.sent:  # at the beginning of a run one end is there first
+        if not self.figures.reconnects and not self.flow.sent:  # at the beginning of a run one end is there first
             return [Say("info", f"link {self._me.link}: waiting for the other end for {silent_s:.1f} s")]
         return [Say("warning", f"link {self._me.link}: nothing heard for {silent_s:.1f} s, connecting again")]
 
@@ -353,15 +343,15 @@ class Sender:
 
     def _leave(self) -> list[Effect]:
         effects: list[Effect] = [Transmit(Bye(self._nonce))] if self.state is State.OPEN else []
-        left = self.taken - self.released
-        return effects + self._finish(Outcome.LEFT, f"told to leave; {left} events wait for a successor")
+        return effects + self._finish(Outcome.LEFT, f"told to leave; {self.unacknowledged} events wait for a successor")
 
     def _cut(self) -> list[Effect]:
-        final = self.taken if self._is_source_ended else -1
-        in_doubt = self.taken - self.released
-        text = f"given up; {self.released} events are on the other side, of {in_doubt} more that is not known"
+        flow = self.flow
+        text = (
+            f"given up; {flow.released} events are on the other side, of {flow.unacknowledged} more that is not known"
+        )
         effects: list[Effect] = [
-            Cut(self._me.link, self.stream, self.released, -1, self.taken, final),
+            Cut(self._me.link, self.stream, flow.released, -1, flow.taken, self._final),
             Say("error", f"link {self._me.link}: {text}"),
         ]
         if self.state is State.OPEN:
@@ -372,13 +362,13 @@ class Sender:
 
     def _give_back(self, now: float) -> list[Effect]:
         limit = self._settings.give_back_s
-        if limit is None or self._has_resigned or self.taken == self.released or now < self._heard + limit:
+        in_doubt = self.unacknowledged
+        if limit is None or self._has_resigned or not in_doubt or now < self._heard + limit:
             return []
-        in_doubt = self.taken - self.released
         self._has_resigned = True
-        self._doubt = Place(self.stream, self.released, self.taken)
+        self._doubt = Place(self.stream, self.flow.released, self.flow.taken)
         self.figures.given_back += in_doubt
-        self.released = self.sent = self.taken = self._most_sent = 0
+        self.flow = self._flow_of(Place(self.stream, 0, 0))
         text = f"no answer for {now - self._heard:.1f} s; {in_doubt} events go to the other members of the group"
         effects: list[Effect] = [Resign(self._doubt), Say("error", f"link {self._me.link}: {text}")]
         if self.state is State.OPEN:
@@ -398,9 +388,7 @@ class Sender:
 
     def _joined(self, place: Place, now: float) -> list[Effect]:
         self._has_resigned = self._is_source_ended = False  # what was given back may come again
-        self.stream = place.stream
-        self.released = self.sent = place.released
-        self.taken = self._most_sent = place.taken
+        self.stream, self.flow = place.stream, self._flow_of(place)
         return self._hello(now)
 
     # -- the end ----------------------------------------------------------------------------------------------

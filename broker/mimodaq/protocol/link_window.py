@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from mimodaq.protocol.link_common import Garbled, Say, Seldom
-from mimodaq.protocol.link_window_messages import Ask, Denied, Later, Message
+from mimodaq.protocol.link_window_messages import Ask, AskCounts, AskSample, Denied, Later, Message, Question
 
 ANSWER_BYTES: Final = 4_000_000
 """An answer with more than one event has at most so many bytes."""
@@ -96,6 +96,15 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """Answer this question with counts; then tell what it was."""
+
+    peer: bytes
+    user: str
+    ask: AskCounts | AskSample
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Send a message to a client."""
 
@@ -103,7 +112,7 @@ class Answer:
     message: Message
 
 
-Effect = Look | Answer | Say
+Effect = Look | Count | Answer | Say
 
 
 @dataclass(slots=True)
@@ -140,7 +149,7 @@ class Budgets:
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Apply one event at monotonic time `now`; return what the shell must do, in order."""
         match event:
-            case Heard(peer, user, Ask() as ask):
+            case Heard(peer, user, Ask() | AskCounts() | AskSample() as ask):
                 return [self._ask(peer, user, ask, now)]
             case Heard():
                 return self._ignore("a message that is no question", now)
@@ -164,8 +173,8 @@ class Budgets:
         self._users.move_to_end(user)
         return self._users[user]
 
-    def _ask(self, peer: bytes, user: str, ask: Ask, now: float) -> Look | Answer:
-        if not ask.most:
+    def _ask(self, peer: bytes, user: str, ask: Question, now: float) -> Look | Count | Answer:
+        if isinstance(ask, Ask) and not ask.most:
             return Answer(peer, Denied(ask.number, "no event was asked for"))
         events, size = self._of(user)
         budgets = (events, size, self._total)
@@ -173,6 +182,8 @@ class Budgets:
             self.figures.postponed += 1
             wait_s = max(budget.wait_s() for budget in budgets)
             return Answer(peer, Later(ask.number, int(wait_s * 1000) + 1))
+        if not isinstance(ask, Ask):
+            return Count(peer, user, ask)
         most = min(ask.most, max(1, int(events.left)))
         return Look(peer, user, ask, most, int(min(size.left, self._total.left, ANSWER_BYTES)))
 

@@ -1,7 +1,7 @@
 """What is said where somebody looks at rings of another host: a client at a window, a mirror of copies at its source.
 
 Headers are written as `link_codec` says; `Copies` is followed by two raw frames, events (`count` records, back to back)
-and metadata (see `metadata_bytes`).
+and metadata (see `metadata_bytes`), `Counted` by `count` raw frames (see `mimodaq.protocol.counts`).
 """
 
 from __future__ import annotations
@@ -45,6 +45,35 @@ class Copies:
 
 
 @dataclass(frozen=True, slots=True)
+class AskCounts:
+    """I want to see what the functions of the node count."""
+
+    number: int
+    function: str
+    """Only what this one counts; empty: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskSample:
+    """I want histograms of a ring: fill them from a sample of its events as long as I go on asking."""
+
+    number: int
+    ring: str
+    wanted: str
+    """Which histograms, see `counts.write_wanted`."""
+    beginning: int
+    """Who gives another number than before gets histograms that begin anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Counts; `count` raw frames follow."""
+
+    number: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Later:
     """Too much is asked for: ask again after so many milliseconds."""
 
@@ -80,10 +109,14 @@ class Over:
     number: int
 
 
-Message = Ask | Copies | Later | Denied | Here | Over
+Question = Ask | AskCounts | AskSample
+Message = Question | Copies | Counted | Later | Denied | Here | Over
 
 _CODEC: Final[Codec[Message]] = Codec(
-    "window", 1, (Ask, Copies, Later, Denied, Here, Over), may_be_missing=frozenset(("after", "newest"))
+    "window",
+    1,
+    (Ask, AskCounts, AskSample, Copies, Counted, Later, Denied, Here, Over),
+    may_be_missing=frozenset(("after", "newest")),
 )
 encode = _CODEC.encode
 decode = _CODEC.decode

@@ -45,6 +45,7 @@ CHUNK_BYTES: Final = 256 * 1024
 
 INFO_BYTES: Final = 900 * 1024
 """Most bytes of one answer to an inquiry."""
+BULK_BYTES: Final = 512 * 1024
 Key = Annotated[str, Field(strict=True, pattern=r"^[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}$")]
 """Public CURVE key as Z85 text (ZeroMQ RFC 32)."""
 
@@ -70,6 +71,8 @@ class Topic(enum.Enum):
     KEYS = "keys"
     ME = "me"
     """Who I am and what I may do."""
+    BULK = "bulk"
+    """`BULK_BYTES` of nothing, to see how fast they come."""
 
 
 # -- node to broker ---------------------------------------------------------------------------------------------
@@ -240,7 +243,10 @@ class Peers(Wire):
 
 @dataclass(frozen=True, slots=True)
 class Ask(Wire):
-    """A command of an operator: one of `states.RULES`, or take or surrender (being in charge)."""
+    """A command of an operator: one of `states.RULES`, or take, surrender (being in charge), or mark.
+
+    `mark` writes the comment into the log; nobody needs to be in charge for it.
+    """
 
     number: Positive
     """Grows with each request of this client; a repeated one gets the same answer."""

@@ -47,6 +47,14 @@ class OnLoss(enum.Enum):
     STOP = "stop"
 
 
+class DiskWish(enum.Enum):
+    """What a setup wants for the run because a disk is low."""
+
+    NONE = "none"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
 class Wire:
     """What all parts of messages have in common: a field that is not known is an error."""
 
@@ -127,6 +135,14 @@ class HostLine(Wire):
     """Of the hottest sensor of the processor."""
     disk_free_bytes: Count | None = None
     """Where runs are written."""
+    shm_free_bytes: Count | None = None
+    """Where rings are made."""
+    versions: Text = ""
+    """Of mimodaq and Python."""
+    disk_left_s: Number | None = None
+    """How long until the run must end for want of space."""
+    disk_wish: DiskWish = DiskWish.NONE
+    """What the setup wants for the run now."""
 
 
 @dataclass(frozen=True, slots=True)

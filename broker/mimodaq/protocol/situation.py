@@ -1,6 +1,6 @@
 """What the broker knows: its plan, its nodes and what they report, and what that amounts to. Decides nothing.
 
-The base of `mimodaq.protocol.cluster_brain`, which decides.
+The base of `mimodaq.protocol.run_control`, which decides.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mimodaq.protocol.messages import Do, NodeLine, Report
 from mimodaq.protocol.parts import Ending
 from mimodaq.protocol.plan import ClusterPlan
 from mimodaq.protocol.states import State, combine
-from mimodaq.protocol.steering import Course, Want, is_out, is_there, want_left_over
+from mimodaq.protocol.steering import Course, Want, is_out, is_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,53 +75,60 @@ class Situation:
     books: Books | None = None
     members: Membership = field(default_factory=Membership)
     last_closed: int = 0
-    _nodes: dict[str, Node] = field(default_factory=dict)
-    _optional: frozenset[str] = frozenset()
-    _since: float = 0.0
+    nodes: dict[str, Node] = field(default_factory=dict)
+    """All that have ever been heard."""
+    optional: frozenset[str] = frozenset()
+    """Nodes that a run can go on without."""
+    since: float = 0.0
     """When the aim became what it is."""
-    _learn_until: float | None = None
+    learn_until: float | None = None
     """Set while the broker only listens."""
+    is_dirty: bool = True
+    """Something has changed that decisions depend on."""
 
-    def _is_lost(self, name: str) -> bool:
+    def is_lost(self, name: str) -> bool:
+        """Whether a node has been silent for too long."""
         return self.members.presence(name) is Presence.LOST
 
-    def _reports(self) -> list[Report]:
+    def reports(self) -> list[Report]:
         """What the nodes that are there have said."""
-        return [n.report for name, n in self._nodes.items() if n.report is not None and not self._is_lost(name)]
+        return [n.report for name, n in self.nodes.items() if n.report is not None and not self.is_lost(name)]
 
-    def _participants(self) -> frozenset[str]:
+    def participants(self) -> frozenset[str]:
+        """The nodes of the setup, or those that are in the run if the setup is not known."""
         if self.plan is not None:
             return frozenset(self.plan.nodes)
         if self.books is None:
             return frozenset()
         run = self.books.run
-        return frozenset(n for n, node in self._nodes.items() if node.report and node.report.run == run) | frozenset(
+        return frozenset(n for n, node in self.nodes.items() if node.report and node.report.run == run) | frozenset(
             self.books.accounts
         )
 
-    def _course(self) -> Course:
+    def course(self) -> Course:
+        """Where all nodes are to go."""
         sources = self.plan.source_nodes if self.plan else frozenset()
         run = self.books.run if self.books else None
         course = Course(self.aim, self.setup_id, run, sources)
-        others = self._participants() - sources
+        others = self.participants() - sources
         may = all(self._is_node_there(course, name) for name in others)
         return Course(self.aim, self.setup_id, run, sources, may or self.aim is not State.STARTING)
 
     def _is_node_there(self, course: Course, name: str) -> bool:
-        node = self._nodes.get(name)
+        node = self.nodes.get(name)
         return node is not None and node.report is not None and is_there(course, node.report)
 
-    def _not_there(self, without_lost_s: float | None = None, now: float = 0.0) -> list[str]:
+    def not_there(self, without_lost_s: float | None = None, now: float = 0.0) -> list[str]:
         """Nodes of the setup that have not reached the aim; lost ones only so long, if a time is given."""
-        course = self._course()
+        course = self.course()
         excluded = self.books.excluded if self.books else set()
         waiting = []
-        for name in sorted(self._participants()):
+        for name in sorted(self.participants()):
             if name in excluded and self.aim not in (State.STOPPING, State.ABORTING):
                 continue
-            if without_lost_s is not None and self._is_lost(name):
-                node = self._nodes.get(name)
-                since = max(node.away_since or 0.0, self._since) if node else self._since
+            if without_lost_s is not None and self.is_lost(name):
+                node = self.nodes.get(name)
+                since = max(node.away_since or 0.0, self.since) if node else self.since
                 if now - since >= without_lost_s:
                     continue
                 waiting.append(name)
@@ -129,13 +136,13 @@ class Situation:
                 waiting.append(name)
         return waiting
 
-    def _trouble(self) -> str:
+    def trouble(self) -> str:
         """Why configure, arm, start or the ready state cannot go on."""
         run = self.books.run if self.books else None
-        for name in sorted(self._participants()):
-            node = self._nodes.get(name)
+        for name in sorted(self.participants()):
+            node = self.nodes.get(name)
             report = node.report if node else None
-            if report is None or self._is_lost(name):
+            if report is None or self.is_lost(name):
                 return f"{name} is not heard"
             ended = report.ended if report.ended is not None and report.ended.run == run else None
             if report.state is State.ERROR:
@@ -149,17 +156,17 @@ class Situation:
                 return f"{name}: {report.failure or 'left the run'}"
         return ""
 
-    def _unfit(self) -> str:
+    def unfit(self) -> str:
         """Which nodes of the setup are not fit for a run, and what to do."""
-        for name in sorted(self._participants()):
-            report = self._nodes[name].report if name in self._nodes else None
-            if report is None or self._is_lost(name):
+        for name in sorted(self.participants()):
+            report = self.nodes[name].report if name in self.nodes else None
+            if report is None or self.is_lost(name):
                 return f"{name} is not heard; see to its node daemon and its network"
             if report.state is State.ERROR:
                 return f"{name} is in error: {report.failure}; reset first"
         return ""
 
-    def _cuts(self, now: float) -> dict[str, list[str]]:
+    def cuts(self, now: float) -> dict[str, list[str]]:
         """For each node the links to give up: their other end is gone or has left the run."""
         cuts: dict[str, list[str]] = {}
         if self.plan is None or self.books is None or not self.books.is_started:
@@ -173,35 +180,39 @@ class Situation:
     def _is_cut_off(self, name: str, now: float) -> bool:
         """Whether the links to a node will not come to an end by themselves."""
         assert self.books is not None
-        node = self._nodes.get(name)
+        node = self.nodes.get(name)
         if name in self.books.excluded:
             return True
-        if node is None or node.report is None or self._is_lost(name):
+        if node is None or node.report is None or self.is_lost(name):
             is_over = self.aim in (State.STOPPING, State.ABORTING)
-            away_since = node.away_since if node and node.away_since is not None else self._since
-            return is_over and now - max(away_since, self._since) >= self.limits.away_s
+            away_since = node.away_since if node and node.away_since is not None else self.since
+            return is_over and now - max(away_since, self.since) >= self.limits.away_s
         return node.out_since is not None and now - node.out_since >= self.limits.settle_s
 
-    def _want_left_over(self, name: str, node: Node, report: Report, run: int, now: float) -> Want | None:
-        """A node is in a run that is closed, or that goes on without it: it works off what it has, and leaves."""
-        if node.left_over_since is None:
-            node.left_over_since = now
-        late = now - node.left_over_since
-        is_known = self.plan is not None and report.setup_id == self.setup_id
-        links = self.plan.links if self.plan is not None and is_known else ()
-        cut = [link.name for link in links if name in (link.sender, link.receiver)]
-        is_overdue = late >= (self.limits.stop_s if is_known else self.limits.away_s)
-        return want_left_over(report, run, cut if late >= self.limits.away_s else (), is_overdue)
+    def note_account(self, name: str, report: Report, now: float) -> None:
+        """Enter in the books what a report says of the present run."""
+        if self.books is None:
+            return
+        node, ended, run = self.nodes[name], report.ended, self.books.run
+        if not is_out(report, run):
+            node.out_since = None
+        elif node.out_since is None:
+            node.out_since = now
+        if ended is not None and ended.run == run and is_out(report, run):
+            self.books.accounts[name] = ended
+        if self.plan is not None and name == self.plan.counted_node:
+            counted = report.events if report.run == run else self.books.committed(name, self.plan.counted_ring)
+            self.books.events = max(self.books.events, counted)
 
     def state(self) -> State:
         """The state of the cluster: error and offline by one node, else what is being done, else what all are in."""
-        states = [self._node_state(name) for name in self._participants()]
+        states = [self._node_state(name) for name in self.participants()]
         loud = combine(states) if states else State.IDLE
         if loud in (State.ERROR, State.OFFLINE):
             return loud
-        if self._learn_until is not None:
+        if self.learn_until is not None:
             return State.OFFLINE
-        if self.aim.is_transitional or not self._not_there():
+        if self.aim.is_transitional or not self.not_there():
             return self.aim
         towards = {
             State.CONFIGURED: State.CONFIGURING,
@@ -212,14 +223,15 @@ class Situation:
         return towards.get(self.aim, State.RESETTING)
 
     def _node_state(self, name: str) -> State:
-        node = self._nodes.get(name)
+        node = self.nodes.get(name)
         is_excluded = self.books is not None and name in self.books.excluded
-        if node is None or node.report is None or self._is_lost(name):
+        if node is None or node.report is None or self.is_lost(name):
             return self.aim if is_excluded else State.OFFLINE
         return node.report.state
 
-    def _line(self, name: str, in_setup: bool, now: float) -> NodeLine:
-        node = self._nodes.get(name)
+    def line(self, name: str, in_setup: bool, now: float) -> NodeLine:
+        """What clients are shown of a node."""
+        node = self.nodes.get(name)
         report = node.report if node else None
         buffers = report.buffers if report else ()
         presence = self.members.presence(name)
@@ -229,7 +241,7 @@ class Situation:
             presence=presence.value,
             silent_s=min(self.members.silent_s(name, now), 1e9),
             is_in_setup=in_setup,
-            is_optional=name in self._optional,
+            is_optional=name in self.optional,
             rate_hz=sum(b.rate_hz for b in buffers),
             fill=max((b.fill for b in buffers), default=0.0),
             dead_fraction=max((b.dead_fraction for b in buffers), default=0.0),

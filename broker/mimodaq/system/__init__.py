@@ -3,18 +3,23 @@
 Shared by broker, keys and node. Knows nothing of runs.
 """
 
+from mimodaq.system._clock import CLOCK_STEP, wall_ns
 from mimodaq.system._files import FolderLock, LockedError, private_folder, read_number, write_file
 from mimodaq.system._notify import Notifier
 from mimodaq.system._places import config_home, runtime_home, state_home
+from mimodaq.system._versions import own_versions
 
 __all__ = [
+    "CLOCK_STEP",
     "FolderLock",
     "LockedError",
     "Notifier",
     "config_home",
+    "own_versions",
     "private_folder",
     "read_number",
     "runtime_home",
     "state_home",
+    "wall_ns",
     "write_file",
 ]

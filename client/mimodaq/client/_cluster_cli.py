@@ -50,10 +50,12 @@ def register(app: typer.Typer) -> None:
         "shutdown": shutdown,
         "take": take,
         "surrender": surrender,
+        "mark": mark,
         "status": status,
         "logs": logs,
         "runs": runs,
         "observe": observe,
+        "plot": plot,
     }
     for name, function in commands.items():
         app.command(name)(function)
@@ -106,14 +108,22 @@ def broker(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen for other hosts without keys: everybody there can command.")
     ] = False,
+    metrics: Annotated[
+        int | None, typer.Option(min=0, metavar="PORT", help="Serve figures for Prometheus at this port; 0 = any.")
+    ] = None,
+    metrics_bind: Annotated[str, typer.Option(metavar="ADDRESS", help="Address for --metrics.")] = HERE,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="The log of the cluster on stderr as JSON, an object a line.")
+    ] = False,
 ) -> None:
     """Be the broker of a cluster until Ctrl-C or shutdown.
 
     Runs go on without it, and it may be started again at any time.
     """
+    from mimodaq.client._broker_command import BrokerRequest
     from mimodaq.client._broker_command import broker as carry_out
 
-    raise typer.Exit(carry_out(bind, port, state, insecure))
+    raise typer.Exit(carry_out(BrokerRequest(bind, port, state, insecure, metrics, metrics_bind, log_json)))
 
 
 def configure(
@@ -224,6 +234,18 @@ def surrender(broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = F
     raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "surrender"))
 
 
+def mark(
+    text: Annotated[str, typer.Argument(help="What has happened.", metavar="TEXT")],
+    broker: Broker = HERE,
+    key: KeyFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Write a remark into the log of the cluster, with time, run and name; nobody needs to be in charge."""
+    from mimodaq.client import _cluster_commands as commands
+
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "mark", comment=text))
+
+
 def status(
     watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C, drawn in place on a terminal.")] = False,
     json_: Json = False,
@@ -280,3 +302,49 @@ def observe(
     from mimodaq.client._observe import observe as carry_out
 
     raise typer.Exit(carry_out(commands.Where(broker, key, insecure), buffer, node, events, json_))
+
+
+def plot(
+    context: typer.Context,
+    buffer: Annotated[str, typer.Argument(help="Buffer (or ring, such as RB_1~Fkt_2).", metavar="BUFFER")],
+    hist: Annotated[
+        list[str] | None,
+        typer.Option("--hist", metavar="FIELD", help="A histogram of this field; may be repeated."),
+    ] = None,
+    bins: Annotated[int | None, typer.Option(metavar="N", help="Bins of the histograms.")] = None,
+    range_: Annotated[
+        tuple[float, float] | None, typer.Option("--range", metavar="LOW HIGH", help="Range of the histograms.")
+    ] = None,
+    log: Annotated[bool, typer.Option("--log", help="A logarithmic scale; the key l changes it.")] = False,
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Earlier events stay behind the newest; the key o changes it.")
+    ] = False,
+    png: Annotated[
+        Path | None, typer.Option("--png", metavar="FILE", help="Write a picture (png, svg, pdf), open no window.")
+    ] = None,
+    look: Annotated[
+        float, typer.Option(metavar="S", min=0.0, help="With --png: look for so many seconds before the picture.")
+    ] = 0.0,
+    run: Annotated[
+        str, typer.Option(metavar="RUN", help="Which of several runs on this computer: number or directory.")
+    ] = "",
+    node: Annotated[str | None, typer.Option(metavar="HOST", help="On this host; else where the buffer lives.")] = None,
+    broker: Broker = HERE,
+    key: KeyFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Open a window on a buffer: waveforms as on an oscilloscope, or histograms. Needs mimodaq[plot].
+
+    Looks at a run on this computer that has such a buffer, or else at the cluster of the broker; with --broker or
+    --node only there. It holds up nothing, closing it never touches the run, and it stays when the run has ended.
+
+    Keys: space freezes, o overlays events, l logarithmic scale, s saves, q closes. A buffer of numbers is shown as
+    histograms of all its fields: of every event where a function of the run counts them, else of a sample.
+    """
+    from mimodaq.client import _cluster_commands as commands
+    from mimodaq.client._plot import PlotRequest
+    from mimodaq.client._plot import plot as carry_out
+
+    is_broker_named = str(context.get_parameter_source("broker")).endswith(("COMMANDLINE", "ENVIRONMENT"))
+    request = PlotRequest(buffer, tuple(hist or ()), bins, range_, node, run, log, overlay, png, look)
+    raise typer.Exit(carry_out(commands.Where(broker, key, insecure), is_broker_named, request))

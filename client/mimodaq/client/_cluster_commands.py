@@ -6,10 +6,11 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mimodaq.client._embedded_place import meant_by
 from mimodaq.client._exit import (
     EXIT_GOOD,
     EXIT_INTERRUPTED,
@@ -43,6 +44,10 @@ class Where:
     address: str
     key: Path | None = None
     is_insecure: bool = False
+
+    def found(self) -> Where:
+        """The same with the address of the broker that is meant. Raises SessionError."""
+        return replace(self, address=meant_by(self.address))
 
     def session(self) -> Session:
         """Connect. Raises SessionError."""

@@ -18,6 +18,9 @@ from mimodaq.node import Entry, Snapshot
 
 _COLOURS = {"error": "bold red", "warning": "yellow"}
 
+_SHOWN_S = 48 * 3600.0
+"""A disk that is full later is no matter for this run."""
+
 
 class Display(Protocol):
     """Where snapshots and log entries go."""
@@ -61,6 +64,8 @@ class Lines:
             parts.append(text + ")")
         if snapshot.progress is not None:
             parts.append(f"{snapshot.progress:.0%}")
+        if snapshot.disk_left_s is not None and snapshot.disk_left_s < _SHOWN_S:
+            parts.append(f"disk full in {clock(snapshot.disk_left_s)}")
         print("  ".join(parts), file=sys.stderr, flush=True)
 
     def log(self, entry: Entry) -> None:
@@ -109,6 +114,10 @@ class LiveTable:
                 ", ".join(b.blamed) if b.dead_fraction >= 0.001 else "",
             )
         head = Text(f"run {snapshot.run}  {snapshot.state}  {clock(snapshot.running_s)}", style="bold")
+        if snapshot.disk_free_bytes is not None:
+            head.append(f"  {size(snapshot.disk_free_bytes)} free", style="not bold")
+        if snapshot.disk_left_s is not None and snapshot.disk_left_s < _SHOWN_S:
+            head.append(f", disk full in {clock(snapshot.disk_left_s)}", style="not bold yellow")
         workers = [w for w in snapshot.workers if w.restarts or w.state in {"restarting", "failed"}]
         parts: list[Text | Table] = [head, table]
         for worker in workers:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mimodaq.client._session_values import SessionError
+from mimodaq.client._windows import window_places
 from mimodaq.protocol.messages import Topic
 
 if TYPE_CHECKING:
     from mimodaq.client.session import Session
-    from mimodaq.link import View, Window
+    from mimodaq.link import View
 
 
 class Looking:
@@ -18,19 +18,10 @@ class Looking:
 
     def __init__(self, session: Session, buffer: str, node: str | None = None) -> None:
         """Find the buffer (or a ring such as `RB_1~Fkt_2`). Raises SessionError when there is none."""
-        from mimodaq.link import Window
-
-        setup = session.inquire(Topic.SETUP)
-        self.node, self.ring = _find(setup, buffer, node)
-        keys = session.inquire(Topic.KEYS)
-        publics = {one["name"]: one["public"] for one in keys["keys"] if one["role"] == "host"}
-        endpoint, key = setup["windows"][self.node], session.key
-        if key is None:
-            self._window: Window = Window(endpoint)
-        elif self.node in publics:
-            self._window = Window(endpoint, public_key=key.public, secret_key=key.secret, server_key=publics[self.node])
-        else:
-            raise SessionError(f"the broker knows no key of {self.node}, so its window cannot be believed")
+        setup, keys = session.inquire(Topic.SETUP), session.inquire(Topic.KEYS)
+        place = window_places(setup, keys, session.key, buffer, node)[0]
+        self.node, self.ring = place.node, place.rings[0]
+        self._window = place.open()
         self._after = -1
 
     def __enter__(self) -> Looking:
@@ -38,6 +29,10 @@ class Looking:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect."""
         self._window.close()
 
     def next(self, most: int = 1, timeout_s: float = 5.0) -> View | None:
@@ -56,25 +51,3 @@ class Looking:
         if len(view.events):
             self._after = view.newest
         return None if view.is_ended and not len(view.events) else view
-
-    def views(self) -> Iterator[View]:
-        """Views of new events as they come, until the run ends; `skipped` tells how many were left out."""
-        while (view := self.next()) is not None:
-            if len(view.events):
-                yield view
-
-
-def _find(setup: dict[str, Any], buffer: str, node: str | None) -> tuple[str, str]:
-    """The node and ring that are meant: the buffer's home, unless a node is named."""
-    places = [
-        (name, ring["name"], ring["is_home"])
-        for name, plan in setup["nodes"].items()
-        for ring in plan["rings"]
-        if buffer in (ring["name"], ring["buffer"]) and node in (None, name)
-    ]
-    if not places:
-        names = sorted({ring["buffer"] for plan in setup["nodes"].values() for ring in plan["rings"]})
-        where = f" on {node}" if node else ""
-        raise SessionError(f"there is no buffer {buffer!r}{where}; there are {', '.join(names)}")
-    name, ring, _ = max(places, key=lambda place: (place[1] == buffer, place[2]))
-    return name, ring

@@ -24,7 +24,7 @@ def recover(paths: Sequence[Path], as_json: bool) -> int:
 def _recover(paths: Sequence[Path], as_json: bool) -> int:
     from mimodaq.functions.files import FilesError
     from mimodaq.functions.files import recover as recover_files
-    from mimodaq.node import is_running
+    from mimodaq.node import RECORD, close_record, is_running
 
     reports: list[dict[str, Any]] = []
     is_complete = True
@@ -43,7 +43,14 @@ def _recover(paths: Sequence[Path], as_json: bool) -> int:
             if not report.files:
                 tell(f"{path}: nothing to recover")
         if path.is_dir() and report.is_complete:
-            _close_record(path)
+            try:
+                problems = close_record(path)
+            except ValueError as error:
+                raise UsageError(
+                    f"{path / RECORD} cannot be read ({error}); the files beside it are recovered"
+                ) from None
+            for problem in problems:
+                print(problem, file=sys.stderr)
     for segment in left_overs():
         segment.unlink(missing_ok=True)
         print(f"removed {segment}, left over from a run that was killed", file=sys.stderr)
@@ -57,20 +64,3 @@ def _line(file: dict[str, Any]) -> str:
     if file["bytes_dropped"]:
         text += f", {count(file['bytes_dropped'])} bytes of an unfinished event cut off"
     return text + (f" ({file['problem']})" if file["problem"] else "")
-
-
-def _close_record(run_dir: Path) -> None:
-    """Give the record of a run that was killed its verdict."""
-    from mimodaq.node import RECORD, write_record
-
-    path = run_dir / RECORD
-    if not path.exists():
-        return
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path} cannot be read ({error}); the files beside it are recovered") from None
-    if record["verdict"] is None:
-        record["verdict"] = "interrupted"
-        record["reasons"] = [*record["reasons"], "the run was killed; its files were recovered"]
-        write_record(run_dir, record)

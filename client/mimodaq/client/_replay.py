@@ -95,12 +95,12 @@ class _Repetition:
 
     def _recording(self, buffer: str) -> Path | None:
         """The dataset that a to_parquet, or the tar that a to_tar, of the run wrote from `buffer`; None without one."""
+        from mimodaq.functions.files import output_name
+
         for function in self.setup.readers(buffer):
             if function.module != "mimodaq.functions" or function.function not in {"to_parquet", "to_tar"}:
                 continue
-            name = str(function.config.get("filename") or buffer)
-            is_tar = function.function == "to_tar"
-            place = self.run_dir / (f"{name.removesuffix('.tar')}.tar" if is_tar else name.removesuffix(".parquet"))
+            place = self.run_dir / output_name(function.function, buffer, function.config.get("filename", ""))
             if place.exists() and not function.config.get("columns"):
                 return place.resolve()
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -48,7 +49,7 @@ def setup_path(given: Path) -> Path:
 
 def run(request: RunRequest) -> int:
     """Carry out a run; returns the exit code."""
-    return guarded(request.as_json, lambda: _run(request))
+    return guarded(request.as_json, lambda: run_in_lines(request, loaded(request)))
 
 
 def guarded(as_json: bool, work: Any) -> int:
@@ -72,15 +73,29 @@ def guarded(as_json: bool, work: Any) -> int:
     return EXIT_USAGE
 
 
-def _run(request: RunRequest) -> int:
+def loaded(request: RunRequest) -> Setup:
+    """The setup, with its warnings told. Raises SetupErrors, UsageError."""
+    setup = load_setup(setup_path(request.setup), request.overrides)
+    for warning in setup.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return setup
+
+
+def wants_screens(request: RunRequest) -> bool:
+    """Whether the operator's screens are to be opened: there is a terminal for them, and nothing else was asked for."""
+    from mimodaq.client._keyboard import is_terminal
+
+    is_plain = request.headless or request.as_json or request.quiet
+    return not is_plain and is_terminal() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def run_in_lines(request: RunRequest, setup: Setup) -> int:
+    """Carry out a run that shows lines, or a table of them; returns the exit code."""
     from mimodaq.client import _summary
     from mimodaq.client._display import display_for
     from mimodaq.client._keyboard import HELP, Keyboard, is_terminal
     from mimodaq.node import Engine, Entry, RunOptions
 
-    setup = load_setup(setup_path(request.setup), request.overrides)
-    for warning in setup.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
     if setup.hosts:
         return _run_on_cluster(request, setup)
     keys = setup.keyboard and is_terminal()
@@ -167,7 +182,7 @@ def check(path: Path, overrides: Sequence[str], as_json: bool) -> int:
         from mimodaq.node import check_functions
 
         setup = load_setup(setup_path(path), overrides)
-        problems = check_functions(setup)
+        problems = check_functions(setup, is_here=False)  # the instruments may be on other hosts, or not plugged in yet
         if problems:
             raise SetupErrors(problems)
         if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from mimodaq.client._texts import clock, count
+from mimodaq.client._texts import aligned, clock, count
 from mimodaq.client.session import RunInfo
 
 
@@ -26,7 +26,7 @@ def table_of_runs(runs: Sequence[RunInfo]) -> str:
         )
         for run in runs
     ]
-    return _aligned(rows, right={0, 2, 3})
+    return aligned(rows, right={0, 2, 3})
 
 
 def one_run(run: RunInfo) -> str:
@@ -51,7 +51,7 @@ def one_run(run: RunInfo) -> str:
             remarks = [*one.reasons, *(["came after the run was closed"] if one.is_late else [])]
             remarks += [] if one.is_ledger_known else ["what its buffers held is unknown"]
             accounts.append((one.node, one.verdict, one.ending, "; ".join(remarks)))
-        lines.append(_aligned(accounts))
+        lines.append(aligned(accounts))
     if run.counts:
         lines.append("")
         counts = [("host", "buffer", "readers", "committed", "released", "quarantined", "left", "balance")]
@@ -68,12 +68,12 @@ def one_run(run: RunInfo) -> str:
             )
             for c in run.counts
         ]
-        lines.append(_aligned(counts, right={3, 4, 5, 6}))
+        lines.append(aligned(counts, right={3, 4, 5, 6}))
     if run.links:
         lines.append("")
         links = [("link", "host", "", "events")]
         links += [(k.link, k.node, "acknowledged" if k.is_sender else "arrived", count(k.events)) for k in run.links]
-        lines.append(_aligned(links, right={3}))
+        lines.append(aligned(links, right={3}))
     if run.is_cut:
         lines.append("\nThere is more, see runs.sqlite in the broker's folder.")
     return "\n".join(lines)
@@ -82,14 +82,3 @@ def one_run(run: RunInfo) -> str:
 def local_time(utc_s: float) -> str:
     """A moment as the clocks here show it."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(utc_s))
-
-
-def _aligned(rows: Sequence[tuple[str, ...]], right: set[int] | None = None) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if i in (right or ()) else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import zmq
 
+from mimodaq.client._embedded_place import meant_by
 from mimodaq.client._session_values import KeyRefusedError, SessionError, UnreachableError
 from mimodaq.keys import AddressError, Endpoints, Key, KeysError, default_key, endpoints_of, read_key, use_key
 from mimodaq.protocol.codec import MAX_BYTES
@@ -42,7 +43,7 @@ class Target:
 def targets(address: str, key: Path | Key | None, is_insecure: bool) -> list[Target]:
     """What is meant by what was typed, to be tried one after the other. Raises SessionError."""
     try:
-        endpoints = endpoints_of(address)
+        endpoints = endpoints_of(meant_by(address))
         if isinstance(key, Path):
             key = read_key(key)
         found = _default() if key is None and not is_insecure else None

@@ -33,6 +33,10 @@ class RestartedError(SessionError):
     """Another broker has taken over while a command was going on; how the command ended must be looked up."""
 
 
+class ObservationLostError(SessionError):
+    """A buffer is not shown any more, although its run may go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Me:
     """Who the broker takes this client for, and how it works."""

@@ -29,16 +29,17 @@ def status(where: Where, watch: bool, as_json: bool) -> int:
     """Show the cluster; returns the exit code."""
 
     def work() -> int:
-        with where.session() as session:
+        place = where.found()
+        with place.session() as session:
             if watch:
-                _watch(session, where.address, as_json)
+                _watch(session, place.address, as_json)
             else:
                 found = session.status()
                 if as_json:
                     tell(json.dumps(_plain(session, found), ensure_ascii=False, default=_value))
                 else:
                     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-                    console.print(picture(Picture(found, session.me, where.address)))
+                    console.print(picture(Picture(found, session.me, place.address)))
         return EXIT_GOOD
 
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def rate(events_per_s: float) -> str:
     """An event rate with three digits."""
@@ -30,3 +32,15 @@ def clock(seconds: float) -> str:
 def count(n: int) -> str:
     """A whole number with thin groups of three digits."""
     return f"{n:,}".replace(",", "\u202f")
+
+
+def aligned(rows: Sequence[tuple[str, ...]], right: set[int] | None = None) -> str:
+    """A table whose columns stand under each other; `right` = those that end at the same place."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if i in (right or ()) else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )

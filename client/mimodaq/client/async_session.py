@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import zmq
 import zmq.asyncio
 
 from mimodaq.client._session_conversation import Conversation, Request
+from mimodaq.client._session_known import Known
 from mimodaq.client._session_sockets import CONNECT_S, SILENT_S, Diagnosis, Target, connect, targets
-from mimodaq.client._session_values import KeyRefusedError, Me, News, RunInfo, SessionError, UnreachableError
+from mimodaq.client._session_values import (
+    KeyRefusedError,
+    Me,
+    News,
+    RunInfo,
+    SessionError,
+    Status,
+    UnreachableError,
+)
 from mimodaq.keys import Key
 from mimodaq.protocol.codec import ProtocolError
-from mimodaq.protocol.messages import Answer, Ask, LogLine, Topic
+from mimodaq.protocol.messages import Answer, Ask, Cluster, LogLine, Topic
 from mimodaq.protocol.parts import OnLoss
+
+if TYPE_CHECKING:
+    from mimodaq.client._histogram import FieldHistogram
+    from mimodaq.client._observation import ObservedEvent
 
 _NEWS_KEPT: Final = 10_000
 _LOOK_S: Final = 0.25
@@ -32,6 +45,8 @@ class AsyncSession:
     def __init__(self, aim: Target) -> None:
         """Begin to connect; see `connect`."""
         self._context = zmq.asyncio.Context()
+        self.key = aim.key
+        """Who this client is; None on a connection without keys."""
         self._sockets = connect(self._context, aim.endpoints, aim.key)
         self._diagnosis = Diagnosis(aim.endpoints, aim.key)
         self._conversation = Conversation()
@@ -41,6 +56,8 @@ class AsyncSession:
         self._heard = time.monotonic()
         self._me: Me | None = None
         self._failure: SessionError | None = None
+        self._known = Known()
+        self._has_news = asyncio.Event()
         self._tasks = [
             asyncio.create_task(work) for work in (self._send(), self._receive(), self._watch(), self._monitor())
         ]
@@ -155,6 +172,46 @@ class AsyncSession:
         while True:
             yield await self._news.get()
 
+    async def status(self, timeout_s: float = CONNECT_S) -> Status:
+        """As `Session.status`."""
+        since, before = time.monotonic(), self._known.snapshots
+        while self._known.lacks(before, time.monotonic() - since):
+            self._look_after_tasks()
+            if self._known.snapshots == before and time.monotonic() > since + timeout_s:
+                raise self._silence("status")
+            self._has_news.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._has_news.wait(), _LOOK_S)
+        return self._known.status()
+
+    @property
+    def latest(self) -> Cluster | None:
+        """The newest snapshot of the cluster; None before the first."""
+        return self._known.cluster
+
+    def observe(
+        self, buffer: str, node: str | None = None, *, rate_hz: float | None = None
+    ) -> AsyncGenerator[ObservedEvent, None]:
+        """As `Session.observe`, for `async for`; to end it early, put `contextlib.aclosing` around it."""
+        from mimodaq.client._observation import observe_async
+
+        return observe_async(self, buffer, node, rate_hz)
+
+    async def histogram(
+        self,
+        buffer: str,
+        field: str,
+        *,
+        bins: int | None = None,
+        range: tuple[float, float] | None = None,
+        node: str | None = None,
+        timeout_s: float = 5.0,
+    ) -> FieldHistogram:
+        """As `Session.histogram`."""
+        from mimodaq.client._histogram import Request, histogram_async
+
+        return await histogram_async(self, Request(buffer, field, bins, range, node), timeout_s)
+
     async def logs(self, lines: int = 100) -> tuple[LogLine, ...]:
         """The end of the log, oldest line first."""
         found: tuple[LogLine, ...] = await self._result(self._conversation.logs(lines), None)
@@ -183,11 +240,7 @@ class AsyncSession:
                 await asyncio.wait([done, *self._tasks], timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
                 if request.is_done:
                     return request.answer()
-                if self._failure is not None:
-                    raise self._failure
-                for task in self._tasks:
-                    if task.done():
-                        task.result()  # raises what has ended it
+                self._look_after_tasks()
                 if self._me is None and self._diagnosis.is_hopeless():
                     raise self._diagnosis.error()
                 waited_s = time.monotonic() - begin
@@ -196,6 +249,14 @@ class AsyncSession:
         finally:
             self._conversation.drop(request)
             self._waiting.pop(request, None)
+
+    def _look_after_tasks(self) -> None:
+        """Raise what has ended one of them."""
+        if self._failure is not None:
+            raise self._failure
+        for task in self._tasks:
+            if task.done():
+                task.result()
 
     def _silence(self, what: str) -> SessionError:
         if self._me is None or self._diagnosis.is_hopeless():
@@ -234,9 +295,11 @@ class AsyncSession:
                 self._heard = time.monotonic()
                 topic, frame = frames
                 for one in self._conversation.watched(topic, frame):
+                    self._known.note(one)
                     if self._news.full():
                         self._news.get_nowait()
                     self._news.put_nowait(one)
+                self._has_news.set()
                 self._after()
         except (ProtocolError, ValueError) as error:
             self._failure = SessionError(f"watching the broker: {error}")

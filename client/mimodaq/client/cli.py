@@ -63,7 +63,7 @@ def run(
         Path | None, typer.Option(help="Run directory, instead of a new one in output_directory.")
     ] = None,
     set_: Set = None,
-    headless: Annotated[bool, typer.Option("--headless", help="Plain lines instead of the live table.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="Plain lines instead of the screens.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No rates, only what is written to the log.")] = False,
     json_: Json = False,
     broker: _cluster_cli.Broker = _cluster_cli.HERE,
@@ -72,21 +72,29 @@ def run(
 ) -> None:
     """Take data: start every function of the setup, show rates, stop cleanly, write the record.
 
-    A setup with hosts is carried out by the node daemons of these hosts: --broker says where their broker is.
+    On a terminal this opens the operator's screens: ? shows the keys, q leaves and asks what becomes of the run. A run
+    that is left running is found again by mimodaq tui, status, stop.
 
-    Keys: P pause, R resume, S or E stop. Ctrl-C stops and saves; a second Ctrl-C aborts.
+    Without a terminal, or with --headless, --quiet, --json: lines. Keys: P pause, R resume, S or E stop. Ctrl-C stops
+    and saves; a second Ctrl-C aborts.
+
+    A setup with hosts is carried out by the node daemons of these hosts: --broker says where their broker is.
 
     Exit codes: 0 the run is good, 1 it ended but is not good, 2 wrong usage or setup (see stderr).
     """
-    from mimodaq.client._run import RunRequest
-    from mimodaq.client._run import run as carry_out
+    from mimodaq.client._run import RunRequest, wants_screens
 
     overrides = list(set_ or [])
     if events is not None:
         overrides.append(f"runevents={events}")
     if duration is not None:
         overrides.append(f"runtime={duration}")
-    raise typer.Exit(carry_out(RunRequest(setup, overrides, output, headless, json_, quiet, broker, key, insecure)))
+    request = RunRequest(setup, overrides, output, headless, json_, quiet, broker, key, insecure)
+    if wants_screens(request):
+        from mimodaq.tui import run as carry_out
+    else:
+        from mimodaq.client._run import run as carry_out
+    raise typer.Exit(carry_out(request))
 
 
 @app.command()
@@ -147,6 +155,37 @@ def replay(
 
 
 @app.command()
+def compare(
+    one: Annotated[Path, typer.Argument(help="Run directory.", metavar="RUN")],
+    other: Annotated[Path, typer.Argument(help="Another one, such as that of its replay.", metavar="OTHER")],
+    json_: Json = False,
+) -> None:
+    """Say of each output of two runs whether it is the same: byte for byte, or which event differs.
+
+    Exit codes: 0 all the same, 1 something differs, 2 one of them is no run.
+    """
+    from mimodaq.client._compare import compare as carry_out
+
+    raise typer.Exit(carry_out(one, other, json_))
+
+
+@app.command()
+def rebuild(
+    file: Annotated[Path, typer.Argument(help="Data file or dataset: Parquet, or tar.", metavar="FILE")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="New directory, by default SETUP-runN.", metavar="FOLDER")
+    ] = None,
+) -> None:
+    """Make the setup directory, with all modules, out of a data file alone.
+
+    The modules are programs: look at them before you run what somebody has sent you.
+    """
+    from mimodaq.client._rebuild import rebuild as carry_out
+
+    raise typer.Exit(carry_out(file, folder))
+
+
+@app.command()
 def bench(
     what: Annotated[str, typer.Argument(help="ring, write, run, or all.")] = "all",
     json_: Json = False,
@@ -158,11 +197,63 @@ def bench(
 
 
 @app.command()
-def doctor(json_: Json = False) -> None:
-    """See what a PicoScope readout needs: libraries, scopes, permissions, USB. Each fault comes with its remedy."""
+def queue(
+    file: Annotated[Path, typer.Argument(help="File that lists the runs.", metavar="FILE")] = Path("queue.yaml"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check every setup, show the runs, and begin nothing.")
+    ] = False,
+    status: Annotated[bool, typer.Option("--status", help="Show what has become of each run.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No rates.")] = False,
+    json_: Json = False,
+    broker: _cluster_cli.Broker = _cluster_cli.HERE,
+    key: _cluster_cli.KeyFile = None,
+    insecure: _cluster_cli.Insecure = False,
+) -> None:
+    """Take runs with changed parameters one after another, as FILE lists them.
+
+    After a crash of anything, the same command goes on where it was: a run that goes on is waited for, one that was
+    killed is recovered and repeated. Ctrl-C stops the run and the queue; a second one leaves the run alone.
+
+    Exit codes: 0 all runs are done and good, 1 not all, 2 wrong usage, file or setup.
+    """
+    from mimodaq.client._cluster_commands import Where
+    from mimodaq.client._queue import QueueRequest
+    from mimodaq.client._queue import queue as carry_out
+
+    where = Where(broker, key, insecure)
+    raise typer.Exit(carry_out(QueueRequest(file, dry_run, status, json_, quiet, where)))
+
+
+@app.command()
+def doctor(
+    setup: Annotated[
+        Path | None, typer.Argument(help="Setup file: what it needs is looked at as well.", metavar="[SETUP]")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.0, metavar="HZ", help="Expected rate of triggers: can disk and network do it?")
+    ] = None,
+    set_: Set = None,
+    broker: Annotated[
+        str | None, typer.Option("--broker", envvar="MIMODAQ_BROKER", metavar="ADDRESS[:PORT]", help="Its broker.")
+    ] = None,
+    key: _cluster_cli.KeyFile = None,
+    insecure: _cluster_cli.Insecure = False,
+    ssh_port: Annotated[int, typer.Option(help="Where SSH listens on the hosts.")] = 22,
+    json_: Json = False,
+) -> None:
+    """See what a run needs: this computer, setup, broker, hosts, clocks, network, scopes. Each fault has its remedy.
+
+    Without a setup: this computer, its scopes, and the cluster of --broker. It writes 64 MB to a file that is gone
+    afterwards, and gets 8 MB from the broker.
+
+    Exit codes: 0 no fault (there may be warnings), 1 something is to be repaired, 2 wrong usage.
+    """
+    from mimodaq.client._cluster_commands import Where
+    from mimodaq.client._doctor import DoctorRequest
     from mimodaq.client._doctor import doctor as carry_out
 
-    raise typer.Exit(carry_out(json_))
+    where = Where(broker or _cluster_cli.HERE, key, insecure)
+    raise typer.Exit(carry_out(DoctorRequest(setup, set_ or [], rate, where, broker is not None, json_, ssh_port)))
 
 
 @app.command()
@@ -188,6 +279,43 @@ def node(
     from mimodaq.client._node import node as carry_out
 
     raise typer.Exit(carry_out(NodeRequest(name, broker, state, data, key, insecure)))
+
+
+@app.command()
+def chaos(
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Break a small cluster that is made for it on this computer.")
+    ] = False,
+    yes_break: Annotated[
+        str | None,
+        typer.Option("--yes-break", metavar="ADDRESS", help="Break the cluster of this broker; the same as --broker."),
+    ] = None,
+    faults: Annotated[int, typer.Option(min=1, help="So many faults ...")] = 20,
+    minutes: Annotated[float, typer.Option(min=0.01, help="... within this time.")] = 1.0,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same schedule.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help="Only this kind, such as kill-link; may be repeated.")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Print the schedule and break nothing.")] = False,
+    json_: Json = False,
+    broker: _cluster_cli.Broker = _cluster_cli.HERE,
+    key: _cluster_cli.KeyFile = None,
+    insecure: _cluster_cli.Insecure = False,
+) -> None:
+    """Break a cluster on purpose, and account for every event afterwards.
+
+    Cuts cables, kills and stalls workers, links and daemons, fills disks, sets clocks, sends garbage: whatever of it is
+    possible here. Only processes of that cluster on this computer are touched, and a cluster that is in use only if its
+    address is typed twice.
+
+    Exit codes: 0 every event is accounted for, 1 it is not, 4 refused.
+    """
+    from mimodaq.chaos import ChaosRequest
+    from mimodaq.chaos import chaos as carry_out
+    from mimodaq.client._cluster_commands import Where
+
+    where = Where(broker, key, insecure)
+    raise typer.Exit(carry_out(ChaosRequest(where, demo, yes_break, faults, minutes, seed, only or (), plan, json_)))
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})

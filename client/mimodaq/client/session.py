@@ -17,12 +17,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import zmq
 
 from mimodaq.client._session_conversation import Conversation, Request
+from mimodaq.client._session_known import Known
 from mimodaq.client._session_sockets import CONNECT_S, SILENT_S, Diagnosis, Target, connect, targets
 from mimodaq.client._session_values import (
     AccountInfo,
@@ -31,6 +31,7 @@ from mimodaq.client._session_values import (
     LinkInfo,
     Me,
     News,
+    ObservationLostError,
     RefusedError,
     RestartedError,
     RunInfo,
@@ -40,8 +41,12 @@ from mimodaq.client._session_values import (
 )
 from mimodaq.keys import Key
 from mimodaq.protocol.codec import ProtocolError
-from mimodaq.protocol.messages import Answer, Ask, Cluster, LogLine, Report, Topic
+from mimodaq.protocol.messages import Answer, Ask, Cluster, LogLine, Topic
 from mimodaq.protocol.parts import OnLoss
+
+if TYPE_CHECKING:
+    from mimodaq.client._histogram import FieldHistogram
+    from mimodaq.client._observation import Observation
 
 __all__ = [
     "AccountInfo",
@@ -50,6 +55,7 @@ __all__ = [
     "LinkInfo",
     "Me",
     "News",
+    "ObservationLostError",
     "RefusedError",
     "RestartedError",
     "RunInfo",
@@ -61,8 +67,6 @@ __all__ = [
 
 _NEWS_KEPT: Final = 10_000
 _TURN_S: Final = 0.25
-_FIRST_REPORTS_S: Final = 3.0
-"""Each node reports at least once a second."""
 
 
 class Session:
@@ -79,10 +83,7 @@ class Session:
         self._news: deque[News] = deque(maxlen=_NEWS_KEPT)
         self._heard = time.monotonic()
         self._me: Me | None = None
-        self._cluster: Cluster | None = None
-        self._clusters = 0
-        """How many have come since somebody wanted to know."""
-        self._reports: dict[str, Report] = {}
+        self._known = Known()
 
     @classmethod
     def connect(
@@ -195,25 +196,32 @@ class Session:
         """Store a packed setup at the broker; answers its name."""
         return str(self._result(self._conversation.upload(raw), None))
 
+    def download(self, setup_id: str) -> bytes:
+        """A setup the broker has, as `mimodaq.config.pack_setup` made it."""
+        raw: bytes = self._result(self._conversation.download(setup_id), None)
+        return raw
+
     # -- looking ------------------------------------------------------------------------------------------------
 
     def status(self, timeout_s: float = CONNECT_S) -> Status:
         """The cluster as it is now, with a report of each node that is there."""
-        since = time.monotonic()
-        self._clusters = 0
-        while self._lacks_something(time.monotonic() - since):
-            if not self._clusters and time.monotonic() > since + timeout_s:
+        self.keep_up()
+        since, before = time.monotonic(), self._known.snapshots
+        while self._known.lacks(before, time.monotonic() - since):
+            if self._known.snapshots == before and time.monotonic() > since + timeout_s:
                 raise self._silence(timeout_s)
             self._turn(_TURN_S)
-        assert self._cluster is not None, "there was one at least"
-        return Status(self._cluster, MappingProxyType(dict(self._reports)))
+        return self._known.status()
 
-    def _lacks_something(self, waited_s: float) -> bool:
-        """Whether the next snapshot, or the report of a node that should have come by now, is worth waiting for."""
-        if not self._clusters or self._cluster is None:
-            return True
-        here = {node.node for node in self._cluster.nodes if node.presence != "lost"}
-        return waited_s < _FIRST_REPORTS_S and not here <= set(self._reports)
+    @property
+    def latest(self) -> Cluster | None:
+        """The newest snapshot of the cluster that was taken in; None before the first."""
+        return self._known.cluster
+
+    def keep_up(self) -> None:
+        """Take in what has come over the feed, without waiting: for a program that is busy with something else."""
+        while self._sockets.feed.poll(0) or self._sockets.control.poll(0):
+            self._turn(0.0)
 
     def news(self, timeout_s: float = 0.0) -> list[News]:
         """What has come over the feed since the last call; waits so long for the first of it."""
@@ -236,6 +244,39 @@ class Session:
     def silent_s(self) -> float:
         """How long nothing was heard of the broker; it is heard at least once a second."""
         return time.monotonic() - self._heard
+
+    def observe(self, buffer: str, node: str | None = None, *, rate_hz: float | None = None) -> Observation:
+        """Copies of events of a buffer as they come, for a `for` loop that ends with the run.
+
+        At most `rate_hz` events a second, always the newest ones; None: as many as the node shows (2000 a second, 20
+        MB/s). Nobody waits for who looks on: what is left out is counted (`skipped`). A buffer that is on several
+        hosts is looked at where it lives, or on `node`. Raises SessionError if there is no such buffer, and, in the
+        loop, ObservationLostError if the node is not heard any more.
+        """
+        from mimodaq.client._observation import Observation
+
+        return Observation(self, buffer, node, rate_hz)
+
+    def histogram(
+        self,
+        buffer: str,
+        field: str,
+        *,
+        bins: int | None = None,
+        range: tuple[float, float] | None = None,
+        node: str | None = None,
+        timeout_s: float = 5.0,
+    ) -> FieldHistogram:
+        """The histogram of a field, counted beside the buffer, as it is now.
+
+        A function of the run that counts this field (`histograms`) is asked, if its bins and range are the ones wanted
+        or none are; it has counted every event if it reads the buffer. Otherwise the buffer's node fills one from a
+        sample of events, which goes on as long as one asks at least every 10 s; without a `range` it finds one. Of
+        waveforms the height is counted. `is_sample` tells which it is. Raises SessionError when it cannot be had.
+        """
+        from mimodaq.client._histogram import Request, histogram
+
+        return histogram(self, Request(buffer, field, bins, range, node), timeout_s)
 
     def logs(self, lines: int = 100) -> tuple[LogLine, ...]:
         """The end of the log, oldest line first."""
@@ -317,10 +358,5 @@ class Session:
         except (ProtocolError, ValueError) as error:
             raise SessionError(f"watching the broker: {error}") from error
         for one in news:
-            if isinstance(one, Cluster):
-                self._cluster, self._clusters = one, self._clusters + 1
-                known = {node.node for node in one.nodes}
-                self._reports = {name: report for name, report in self._reports.items() if name in known}
-            elif isinstance(one, Report):
-                self._reports[one.node] = one
+            self._known.note(one)
         self._news.extend(news)

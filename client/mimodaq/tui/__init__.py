@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["main"]
+    from mimodaq.client._run import RunRequest
+
+__all__ = ["main", "run"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,3 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from mimodaq.tui._main import open_screens
 
     return open_screens(arguments)
+
+
+def run(request: RunRequest) -> int:
+    """Carry out a run on this host with the screens open; answers the exit code."""
+    from mimodaq.tui.embedded import run as carry_out
+
+    return carry_out(request)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 from textual import work
 
 from mimodaq.protocol.messages import Ask
+from mimodaq.protocol.states import State
 from mimodaq.tui.render import Line, checks
-from mimodaq.watch import Grade, preflight
+from mimodaq.watch import Check, Grade, preflight
 
-from ._dialogs import Confirm, StartRun, TypeToConfirm
+from ._dialogs import AskText, Confirm, TypeToConfirm
 from ._keys import possible
+from ._start_dialog import StartRun
+from ._wishes import Change, WishError, Wishes, as_configured, change_of
+from .feed import Choices, FeedError
+from .setups import changed
 
 if TYPE_CHECKING:
     from ._app import OperatorApp
@@ -35,30 +40,80 @@ class Commands:
             me.say(why_not)
         return why_not is not None
 
-    async def send(self, command: str, *, comment: str = "", setup_id: str | None = None, force: bool = False) -> bool:
+    async def send(
+        self,
+        command: str,
+        *,
+        comment: str = "",
+        setup_id: str | None = None,
+        choices: Choices | None = None,
+        force: bool = False,
+    ) -> bool:
         """Send a command and tell how it went; whether it was carried out."""
         me = self._me
         self._number += 1
         number = self._number
         began = me.feed.now()
         me.say(f"sent: {command} …")
-        answer = await me.feed.command(Ask(number, command, comment=comment, setup_id=setup_id, force=force))
+        chosen = choices or Choices()
+        answer = await me.feed.command(Ask(number, command, setup_id, comment, chosen.optional, chosen.on_loss, force))
         took = me.feed.now() - began
         me.say(f"{command}: done in {took:.1f} s" if answer.ok else f"refused: {answer.text}", is_bad=not answer.ok)
         return answer.ok
 
-    @work(group="command", exit_on_error=True)
+    @work(group="command")
     async def action_start_run(self) -> None:
         """Start a run, after a look at everything that could stand in the way."""
         if self.refuse("start"):
             return
-        comment = await self._me.push_screen_wait(StartRun("Start a run", self._checks))
-        if comment is not None and not self.refuse("start"):
-            await self.send("start", comment=comment)
+        me = self._me
+        cluster, setup, known = me.model.snapshot.cluster, me.model.setup, me.model.choices
+        is_armed = cluster is not None and cluster.aim is State.READY
 
-    def _checks(self, width: int) -> tuple[Sequence[Line], bool]:
+        def change(wishes: Wishes, choices: Choices) -> Change | None:
+            return change_of(wishes, setup, choices) if setup and not is_armed else None
+
+        def check(width: int, wishes: Wishes) -> tuple[Sequence[Line], bool]:
+            return self._checks(width, lambda: change(wishes, known))
+
+        wishes = as_configured(setup, known) if setup and not is_armed else None
+        started = await me.push_screen_wait(StartRun("Start a run", check, wishes, has_comment=not is_armed))
+        if started is None or self.refuse("start"):
+            return
+        if setup is not None and me.model.setup != setup:
+            me.say("start: another setup has been loaded meanwhile; look at it first", is_bad=True)
+            return
+        try:
+            wanted = change(started.wishes, await me.feed.choices())  # somebody else may have chosen anew
+        except FeedError as error:
+            me.say(str(error), is_bad=True)
+            return
+        if wanted is None or await self._configure_again(wanted):
+            await self.send("start", comment=started.comment)
+
+    async def _configure_again(self, change: Change) -> bool:
+        """Load the setup of the cluster once more, with other limits or choices; whether that went well."""
+        me = self._me
+        try:
+            packed = await me.feed.setup()
+            if packed is None:
+                me.say("start: the setup has been forgotten meanwhile: configure (6) first", is_bad=True)
+                return False
+            setup_id = await me.feed.offer(changed(packed, change.overrides))
+        except FeedError as error:
+            me.say(str(error), is_bad=True)
+            return False
+        return await self.send("configure", setup_id=setup_id, choices=Choices(change.optional, change.on_loss))
+
+    def _checks(self, width: int, change: Callable[[], Change | None]) -> tuple[Sequence[Line], bool]:
         me = self._me
         points = preflight(me.model.snapshot, me.model.alarm_list, me.model.disk_left_s, me.feed.operator)
+        try:
+            wanted = change()
+        except WishError as error:
+            points.append(Check(Grade.BLOCKING, str(error)))
+        else:
+            points += [Check(Grade.OK, f"will be configured before: {wanted.about}")] if wanted else []
         return checks(points, width), all(point.grade is not Grade.BLOCKING for point in points)
 
     @work(group="command")
@@ -137,6 +192,17 @@ class Commands:
             text = [f"{holder} has control.", "Ask, or take it: it is written to the log, and shown on every screen."]
             if await me.push_screen_wait(Confirm(f"Take control from {holder}?", lambda: text, "Take")):
                 await self.send("take", force=True)
+
+    @work(group="command")
+    async def action_mark_run(self) -> None:
+        """Write a remark into the log of the cluster; it gets the time, the run and the name of the operator."""
+        me = self._me
+        if not me.feed.may_command or me.model.snapshot.is_stale:
+            me.say("mark: watching only" if not me.feed.may_command else "mark: no contact to the broker")
+            return
+        text = await me.push_screen_wait(AskText("Mark: what has happened? It goes into the log"))
+        if text:
+            await self.send("mark", comment=text)
 
     @property
     def _run(self) -> int | None:

@@ -14,7 +14,7 @@ from textual.widgets import Button, Input, Label
 
 from mimodaq.tui.render import Line
 
-from ._widgets import Lines, Rows
+from ._widgets import Rows
 
 Result = TypeVar("Result")
 
@@ -168,57 +168,6 @@ class TypeToConfirm(Dialog[bool]):
     @on(Button.Pressed, "#yes")
     def _yes_pressed(self) -> None:
         self.dismiss(True)
-
-    @on(Button.Pressed, "#no")
-    def _no(self) -> None:
-        self.dismiss(None)
-
-
-class StartRun(Dialog[str]):
-    """Comment and checks; F5 or Ctrl+S starts, if nothing stands in the way. Enter never does."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("f5,ctrl+s", "start", show=False, priority=True)]
-
-    def __init__(self, title: str, checks: Callable[[int], tuple[Sequence[Line], bool]]) -> None:
-        super().__init__()
-        self._title, self._checks = title, checks
-
-    def compose(self) -> ComposeResult:
-        """Lay out."""
-        with Vertical() as frame:
-            frame.border_title = self._title
-            yield Label("Comment, kept with the run:")
-            yield Input(placeholder="what is special about this run?", compact=True)
-            yield Label("")
-            yield Lines(id="checks")
-            with Horizontal():
-                yield Button("Cancel  esc", id="no", compact=True)
-                yield Button("Start  F5 / ctrl+s", id="start", compact=True)
-
-    def on_mount(self) -> None:
-        """Look before anything else."""
-        self.query_one(Input).focus()
-        self.call_after_refresh(self.draw)
-
-    def draw(self) -> None:
-        """Check again."""
-        view, button = self.query_one_optional("#checks", Lines), self.query_one_optional("#start", Button)
-        if view is None or button is None:
-            return
-        lines, is_possible = self._checks(max(20, view.size.width))
-        view.styles.height = len(lines)
-        view.show(lines)
-        button.disabled = not is_possible
-
-    @on(Input.Submitted)
-    def _next(self) -> None:
-        self.query_one("#no").focus()
-
-    @on(Button.Pressed, "#start")
-    def action_start(self) -> None:
-        """Start, if it is possible."""
-        if self._checks(40)[1]:
-            self.dismiss(self.query_one(Input).value.strip())
 
     @on(Button.Pressed, "#no")
     def _no(self) -> None:

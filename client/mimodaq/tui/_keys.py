@@ -54,7 +54,7 @@ PANES: Final = (
 )
 
 COMMANDS: Final = (
-    Key("r,f5", "r", "Start…", "start_run", "start a run: comment and checks first", command="start"),
+    Key("r,f5", "r", "Start…", "start_run", "start a run: comment, limits and checks first", command="start"),
     Key("p,f6", "p", "Pause", "hold_run", "pause: hold the sources, or let them go again", command="pause"),
     Key("p,f6", "p", "Resume", "hold_run", "let the sources go again", command="resume"),
     Key("x,f8", "x", "Stop…", "stop_run", "stop the run, asks first", command="stop"),
@@ -64,6 +64,7 @@ COMMANDS: Final = (
 )
 GENERAL: Final = (
     Key("c", "c", "Control…", "control", "take control, or give it away"),
+    Key("m", "m", "Mark…", "mark_run", "write a remark into the log, with the time"),
     Key("a", "a", "Ack", "acknowledge", "acknowledge the alarm in the alarm line"),
     Key("A", "A", "Alarms", "pane('alarms')", "all alarms"),
     Key("question_mark,f1", "?", "Help", "help", "the keys of this screen"),
@@ -116,7 +117,7 @@ LOCAL: Final = (
     Key("enter", "⏎", "Go there", "go", "to what the alarm is about", "alarms"),
     Key("z", "z", "Ack all", "acknowledge_all", "acknowledge all", "alarms"),
 )
-RESERVED: Final = frozenset("rpxXcaAqSBT")
+RESERVED: Final = frozenset("rpxXcamAqSBT")
 """Letters that mean the same on every screen."""
 
 
@@ -129,7 +130,7 @@ def possible(command: str, snapshot: Snapshot, operator: str, may_command: bool)
     holder = snapshot.cluster.in_charge
     if holder and holder != operator:
         return f"{command}: {holder} is in charge; c takes control"
-    return refusal(command, snapshot.cluster.state)
+    return refusal(command, snapshot.cluster.aim)  # as the broker judges: a lost node makes no state of a run
 
 
 def footer_keys(
@@ -145,6 +146,8 @@ def footer_keys(
     holder = snapshot.cluster.in_charge if snapshot.cluster else ""
     if may_command and not snapshot.is_stale and holder and holder != operator:
         yield "c", "Control…"
+    if may_command and not snapshot.is_stale and snapshot.cluster and snapshot.cluster.aim.is_in_run:
+        yield "m", "Mark…"
     yield "?", "Help"
     for key in keys_of(pane):
         if key.shown and (not key.command or possible(key.command, snapshot, operator, may_command) is None):

@@ -27,10 +27,35 @@ def open_screens(arguments: Sequence[str] | None = None) -> int:
         rules = read_rules(options.alarms) if options.alarms else DEFAULT_RULES
         if options.record and options.record.exists():
             raise FeedError(f"recording to {options.record}: it exists already; name a new file")
+        if options.serve:
+            return _serve(options, list(sys.argv[1:] if arguments is None else arguments))
         return asyncio.run(_show(options, rules))
     except (FeedError, RuleError) as error:
         print(f"mimodaq tui: {error}", file=sys.stderr)
         return _USAGE
+
+
+def _serve(options: argparse.Namespace, arguments: list[str]) -> int:
+    """Serve the screens; each page gets the same options, and may only watch unless it was allowed more."""
+    from mimodaq.client.session import SessionError
+
+    from ._serve import serve
+
+    if options.record:
+        raise FeedError("serving the screens: each page would write its own recording; record in a terminal")
+    try:
+        asyncio.run(_try(options))
+    except SessionError as error:
+        print(f"mimodaq tui: {error}", file=sys.stderr)
+        return _UNREACHABLE
+    mine = _parser(only_serving=True).parse_known_args(arguments)[1]
+    serve([*mine, *([] if options.allow_control else ["--read-only"])], options.port)
+    return 0
+
+
+async def _try(options: argparse.Namespace) -> None:
+    """Whether there is something to show: said here, and not on a page."""
+    await (await _feed(options)).close()
 
 
 async def _show(options: argparse.Namespace, rules: Sequence[Rule]) -> int:
@@ -67,9 +92,12 @@ async def _feed(options: argparse.Namespace) -> Feed:
 
         return ReplayFeed(options.replay, options.speed)
     if options.demo:
+        from mimodaq.protocol.states import State
+
         from .simulated import DEMO, SimulatedFeed
 
-        return SimulatedFeed(DEMO, pace=options.speed, may_command=not options.read_only)
+        begin = State.RUNNING if options.read_only else State.CONFIGURED
+        return SimulatedFeed(DEMO, pace=options.speed, may_command=not options.read_only, state=begin)
     from .live import Address, open_feed
 
     address = Address(options.broker, options.key, options.insecure)
@@ -88,10 +116,16 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
         raise RuleError(f"{path}: {error}") from error
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, only_serving: bool = False) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "mimodaq tui", description="The operator's screens. Leaving never touches the run."
+        "mimodaq tui", description="The operator's screens. Leaving never touches the run.", allow_abbrev=False
     )
+    serving = parser.add_argument_group("in a browser")
+    serving.add_argument("--serve", action="store_true", help="serve the screens to browsers on this computer")
+    serving.add_argument("--port", type=int, default=8000, help="where, 0 = one that is free (default: 8000)")
+    serving.add_argument("--allow-control", action="store_true", help="let whoever opens the page command the cluster")
+    if only_serving:
+        return parser
     broker, key = os.environ.get("MIMODAQ_BROKER", HERE), os.environ.get("MIMODAQ_KEY")
     parser.add_argument("--broker", metavar="ADDRESS", default=broker, help="HOST, HOST:PORT or ipc:///FOLDER")
     parser.add_argument("--key", metavar="FILE", type=Path, default=Path(key) if key else None, help="key file")

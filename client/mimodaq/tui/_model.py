@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from mimodaq.config import Setup
 from mimodaq.protocol.messages import LogLine
-from mimodaq.tui.feed import Message
+from mimodaq.protocol.parts import OnLoss
+from mimodaq.tui.feed import Choices, Message
 from mimodaq.tui.render import Bar
 from mimodaq.watch import (
     DEFAULT_RULES,
@@ -39,6 +40,7 @@ class Model:
     setup: Setup | None = None
     graph: Graph | None = None
     alarms: Alarms = field(init=False)
+    _on_loss: OnLoss = OnLoss.PAUSE
     _assembler: Assembler = field(default_factory=Assembler)
 
     def __post_init__(self) -> None:
@@ -65,14 +67,21 @@ class Model:
         self.alarm_list = self.alarms.all()
         return seen
 
-    def know_setup(self, setup: Setup | None) -> None:
-        """The setup the cluster runs, or none."""
+    def know_setup(self, setup: Setup | None, choices: Choices | None = None) -> None:
+        """The setup the cluster runs, or none, and what was chosen with it."""
         self.setup = setup
+        self._on_loss = choices.on_loss if choices else OnLoss.PAUSE
         self.graph = graph_of(setup) if setup else None
         figures = self.alarms.figures
         figures.upstream = self.graph.upstream() if self.graph else {}
         figures.downstream = self.graph.downstream() if self.graph else {}
         figures.sources = self.graph.sources() if self.graph else frozenset()
+        figures.readers = self.graph.readers() if self.graph else {}
+
+    @property
+    def choices(self) -> Choices:
+        """What was chosen beside the setup, as far as it is known."""
+        return Choices(tuple(line.node for line in self.snapshot.nodes if line.is_optional), self._on_loss)
 
     def bar(self, *, is_frozen: bool = False, is_replay: bool = False) -> Bar:
         """What the state bar says beside the snapshot."""

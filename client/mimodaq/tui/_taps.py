@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mimodaq.config import FunctionSpec, QuantityError, Setup, parse_quantity, upstream
+from mimodaq.client._facts import facts_of
+from mimodaq.config import Setup
 from mimodaq.tui.render import WAVEFORM, Axis
 from mimodaq.watch import Graph
 
@@ -38,31 +38,7 @@ def has_curves(setup: Setup, buffer: str) -> bool:
 
 def axis_of(setup: Setup, buffer: str) -> Axis:
     """What the samples of a buffer mean, from the options of the functions around it."""
-    options: dict[str, float] = {}
-    for function in _around(setup, buffer):
-        for name in ("sample_time_ns", "pre_trigger_samples", "trigger_level"):
-            value = _number(function.config.get(name), "mV" if name == "trigger_level" else "ns")
-            if value is not None:
-                options.setdefault(name, value)
-    before = options.get("pre_trigger_samples")
-    level = options.get("trigger_level")
-    return Axis(options.get("sample_time_ns"), int(before) if before is not None else None, level, "mV")
-
-
-def _around(setup: Setup, buffer: str) -> Iterator[FunctionSpec]:
-    """Who writes it, who reads it, who is before it."""
-    yield from setup.writers(buffer)
-    yield from (*setup.readers(buffer), *setup.observers(buffer))
-    before = upstream(setup, buffer)
-    yield from (function for name, function in setup.functions.items() if name in before)
-
-
-def _number(value: object, unit: str) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    if isinstance(value, int | float):
-        return float(value)
-    try:
-        return float(parse_quantity(value, unit))
-    except QuantityError:
-        return None
+    facts = facts_of(setup, buffer)
+    if facts.scale:  # events are shown as they are
+        return Axis(facts.sample_time_ns, facts.pre_trigger_samples, None, "counts")
+    return Axis(facts.sample_time_ns, facts.pre_trigger_samples, facts.trigger_level, facts.unit or "mV")

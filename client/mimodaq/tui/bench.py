@@ -27,14 +27,14 @@ from typing import Final
 import psutil
 
 from mimodaq.protocol.codec import decode, encode
+from mimodaq.protocol.counts import Counts
 from mimodaq.protocol.messages import Answer, Ask, Cluster, LogLine, NodeLine, Report
 from mimodaq.protocol.parts import BufferLine, ClockLine, HostLine
 from mimodaq.protocol.states import State
 
-from .feed import FeedError, Message, RunSummary, Sample
+from .feed import Choices, FeedError, Message, RunSummary, Sample
 
 _WIDTH, _HEIGHT = 160, 45
-_WARM_UP_S: Final = 5.0
 _START_LIMIT_S: Final = 30.0
 _KEYS: Final = "jkjkjkjkjk"
 
@@ -87,9 +87,17 @@ class LargeFeed:
         """Nothing to see."""
         raise FeedError("a benchmark has no events")
 
+    def counts(self, node: str, buffer: str, *, anew: bool = False) -> AsyncIterator[Sequence[Counts]]:
+        """Nothing to count."""
+        raise FeedError("a benchmark has no events")
+
     async def setup(self) -> bytes | None:
         """None."""
         return None
+
+    async def choices(self) -> Choices:
+        """The usual."""
+        return Choices()
 
     async def offer(self, packed: bytes) -> str:
         """Refused."""
@@ -177,8 +185,8 @@ class _Terminal:
         return time.monotonic() - began
 
 
-def measure(nodes: int, buffers: int, seconds: float, folder: Path) -> list[dict[str, object]]:
-    """Run the screens and measure; the figures as `mimodaq bench` prints them."""
+def measure(nodes: int, buffers: int, seconds: float, warm_up_s: float, folder: Path) -> list[dict[str, object]]:
+    """Run the screens and measure: name, value, unit and limit of each figure; processor time in percent of a core."""
     report = folder / "child.json"
     arguments = [
         sys.executable,
@@ -198,7 +206,7 @@ def measure(nodes: int, buffers: int, seconds: float, folder: Path) -> list[dict
     try:
         start_s = terminal.until(b"NO CONTACT", _START_LIMIT_S)
         terminal.until(b"buffer_00", _START_LIMIT_S)
-        terminal.drain(_WARM_UP_S)
+        terminal.drain(warm_up_s)
         child = psutil.Process(pid)
         before, bytes_before, began = child.cpu_times(), terminal.received, time.monotonic()
         terminal.drain(seconds)
@@ -206,16 +214,16 @@ def measure(nodes: int, buffers: int, seconds: float, folder: Path) -> list[dict
         rate = (terminal.received - bytes_before) / took
         reaction_s = [_reaction(terminal, key) for key in _KEYS]
         memory = child.memory_info().rss
-        total_s = time.monotonic() - began + _WARM_UP_S
+        total_s = time.monotonic() - began + warm_up_s
         os.write(fd, b"q")
         terminal.drain(2.0)
     finally:
         os.close(fd)
         os.waitpid(pid, 0)
     feed_share = json.loads(report.read_text())["feed_s"] / total_s if report.exists() else 0.0
-    cpu = (after.user + after.system - before.user - before.system) / took - feed_share
+    cpu = max(0.0, (after.user + after.system - before.user - before.system) / took - feed_share)
     figures = (
-        ("tui.cpu", cpu * 100, "% of a core", 5.0),
+        ("tui.cpu", cpu * 100, "%", 5.0),
         ("tui.terminal", rate / 1000, "kB/s", 25.0),
         ("tui.key", sorted(reaction_s)[len(reaction_s) // 2] * 1000, "ms", 100.0),
         ("tui.key.slowest", max(reaction_s) * 1000, "ms", 100.0),
@@ -246,13 +254,14 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=50)
     parser.add_argument("--buffers", type=int, default=20, help="on each node")
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--warm-up", type=float, default=5.0, help="seconds that are not measured")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         _run_child(options.nodes, options.buffers, options.child)
         return
     with tempfile.TemporaryDirectory() as folder:
-        results = measure(options.nodes, options.buffers, options.seconds, Path(folder))
+        results = measure(options.nodes, options.buffers, options.seconds, options.warm_up, Path(folder))
     print(json.dumps({"results": results}, indent=1))
 
 

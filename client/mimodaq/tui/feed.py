@@ -13,7 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from mimodaq.protocol.counts import Counts
 from mimodaq.protocol.messages import Answer, Ask, Cluster, LogLine, Report
+from mimodaq.protocol.parts import OnLoss
 
 Message = Cluster | Report | LogLine
 """What a feed gives by itself."""
@@ -51,6 +53,16 @@ class RunSummary:
     """Empty while it goes on."""
     reasons: tuple[str, ...] = ()
     end_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What was chosen beside the setup when it was configured."""
+
+    optional: tuple[str, ...] = ()
+    """Hosts a run can do without."""
+    on_loss: OnLoss = OnLoss.PAUSE
+    """What the loss of another one does."""
 
 
 class Feed(Protocol):
@@ -93,8 +105,20 @@ class Feed(Protocol):
         """Copies of recent events, at most twice a second; raises FeedError if that cannot be had."""
         ...
 
+    def counts(self, node: str, buffer: str, *, anew: bool = False) -> AsyncIterator[Sequence[Counts]]:
+        """Histograms of a buffer as they fill, counted beside it, about once a second.
+
+        First what functions of the run count, then a sample of every field, which begins `anew` if that is wanted.
+        Raises FeedError if that cannot be had.
+        """
+        ...
+
     async def setup(self) -> bytes | None:
         """The setup the cluster has, as `mimodaq.config.pack_setup` makes it; None if it has none."""
+        ...
+
+    async def choices(self) -> Choices:
+        """What was chosen for the setup the cluster has; the usual if it has none."""
         ...
 
     async def offer(self, packed: bytes) -> str:

@@ -10,22 +10,29 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from mimodaq.client._histogram import CountsElsewhere
 from mimodaq.client._observing import Looking
+from mimodaq.client._windows import window_places
 from mimodaq.client.async_session import AsyncSession
 from mimodaq.client.session import RefusedError, RunInfo, Session, SessionError
+from mimodaq.protocol.counts import Counts
 from mimodaq.protocol.messages import Answer, Ask, LogLine, Topic
+from mimodaq.protocol.parts import OnLoss
 
-from .feed import FeedError, Message, RunSummary, Sample
+from .feed import Choices, FeedError, Message, RunSummary, Sample
 
 _RUNS: Final = 500
 _EVENTS: Final = 20
 _EVERY_S: Final = 0.5
+_COUNTS_EVERY_S: Final = 1.0
+_ANSWER_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,26 @@ class LiveFeed:
         finally:
             tap.stop()
 
+    async def counts(self, node: str, buffer: str, *, anew: bool = False) -> AsyncIterator[Sequence[Counts]]:
+        """Counts, from the windows of all nodes that have the buffer."""
+        thread = ThreadPoolExecutor(1, f"counts of {buffer}")
+        try:
+            setup, keys = await self._session.inquire(Topic.SETUP), await self._session.inquire(Topic.KEYS)
+            elsewhere = CountsElsewhere(window_places(setup, keys, self._session.key, buffer), buffer)
+        except SessionError as error:
+            raise FeedError(str(error)) from error
+        if anew:
+            elsewhere.begin_anew()
+        try:
+            while True:
+                yield await asyncio.get_running_loop().run_in_executor(thread, _counts, elsewhere)
+                await asyncio.sleep(_COUNTS_EVERY_S)
+        except SessionError as error:
+            raise FeedError(str(error)) from error
+        finally:
+            thread.submit(elsewhere.close)  # not here: the thread may be waiting for an answer
+            thread.shutdown(wait=False)
+
     async def setup(self) -> bytes | None:
         """The setup the broker has loaded."""
         try:
@@ -108,6 +135,16 @@ class LiveFeed:
             return None
         except SessionError as error:
             raise FeedError(str(error)) from error
+
+    async def choices(self) -> Choices:
+        """Of the setup the broker has loaded."""
+        try:
+            about = await self._session.inquire(Topic.SETUP)
+        except RefusedError:
+            return Choices()
+        except SessionError as error:
+            raise FeedError(str(error)) from error
+        return Choices(tuple(about["optional"]), OnLoss(about["on_loss"]))
 
     async def offer(self, packed: bytes) -> str:
         """Store a setup at the broker."""
@@ -141,6 +178,10 @@ def _summary(run: RunInfo) -> RunSummary:
         reasons=run.reasons,
         end_reason=run.end_reason,
     )
+
+
+def _counts(elsewhere: CountsElsewhere) -> Sequence[Counts]:
+    return [*elsewhere.counted(_ANSWER_S), elsewhere.sample(timeout_s=_ANSWER_S)]
 
 
 class _Tap:

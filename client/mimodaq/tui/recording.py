@@ -11,14 +11,15 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NoReturn
 
 import msgpack
 
 from mimodaq.protocol.codec import ProtocolError, decode, encode
+from mimodaq.protocol.counts import Counts
 from mimodaq.protocol.messages import Answer, Ask, Cluster, LogLine, Report
 
-from .feed import Feed, FeedError, Message, RunSummary, Sample
+from .feed import Choices, Feed, FeedError, Message, RunSummary, Sample
 
 _MAGIC: Final = "mimodaq-feed"
 _VERSION: Final = 1
@@ -84,9 +85,17 @@ class RecordedFeed:
         """As the feed; events are not recorded."""
         return self._feed.observe(node, buffer)
 
+    def counts(self, node: str, buffer: str, *, anew: bool = False) -> AsyncIterator[Sequence[Counts]]:
+        """As the feed; counts are not recorded."""
+        return self._feed.counts(node, buffer, anew=anew)
+
     async def setup(self) -> bytes | None:
         """As the feed."""
         return await self._feed.setup()
+
+    async def choices(self) -> Choices:
+        """As the feed."""
+        return await self._feed.choices()
 
     async def offer(self, packed: bytes) -> str:
         """As the feed."""
@@ -178,11 +187,19 @@ class ReplayFeed:
 
     def observe(self, node: str, buffer: str) -> AsyncIterator[Sample]:
         """Events are not in a recording."""
-        return _NoEvents(node, buffer)
+        return _NothingSeen(f"observing {buffer} on {node}: a recording holds no events")
+
+    def counts(self, node: str, buffer: str, *, anew: bool = False) -> AsyncIterator[Sequence[Counts]]:
+        """Nor are histograms."""
+        return _NothingSeen(f"histograms of {buffer} on {node}: a recording holds none")
 
     async def setup(self) -> bytes | None:
         """The setup of that time."""
         return self._setup
+
+    async def choices(self) -> Choices:
+        """Not in a recording, and of no use there."""
+        return Choices()
 
     async def offer(self, packed: bytes) -> str:
         """Refused."""
@@ -193,17 +210,17 @@ class ReplayFeed:
         self._is_closed = True
 
 
-class _NoEvents:
+class _NothingSeen:
     """What is observed in a recording."""
 
-    def __init__(self, node: str, buffer: str) -> None:
-        self._place = f"{buffer} on {node}"
+    def __init__(self, why: str) -> None:
+        self._why = why
 
-    def __aiter__(self) -> _NoEvents:
+    def __aiter__(self) -> _NothingSeen:
         return self
 
-    async def __anext__(self) -> Sample:
-        raise FeedError(f"observing {self._place}: a recording holds no events")
+    async def __anext__(self) -> NoReturn:
+        raise FeedError(self._why)
 
 
 def _read(path: Path) -> Iterator[Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from mimodaq.config import BundleError, Setup, SetupErrors, load_setup, pack_setup, unpack_setup
+from mimodaq.config import BundleError, Setup, SetupErrors, change_setup, load_setup, pack_loaded, unpack_setup
 
 from .feed import FeedError
 
@@ -16,8 +17,9 @@ _WRITTEN: Final = "as_written/"
 """Where a packed setup keeps the files as the user wrote them, beside the one with everything merged."""
 
 
+@lru_cache(maxsize=2)
 def read_packed(packed: bytes) -> Setup:
-    """The setup in a bundle; raises FeedError with all that is wrong."""
+    """The setup in a bundle; raises FeedError with all that is wrong. The last ones are kept."""
     with tempfile.TemporaryDirectory(prefix="mimodaq-setup-") as folder:
         try:
             return load_setup(unpack_setup(packed, Path(folder, "setup")))
@@ -25,12 +27,20 @@ def read_packed(packed: bytes) -> Setup:
             raise FeedError(f"reading the setup of the cluster: {error}") from error
 
 
-def pack(path: Path) -> bytes:
-    """A setup file with all it needs; raises FeedError with all that is wrong."""
+def pack(setup: Path | Setup) -> bytes:
+    """A setup, or its file, with all it needs; raises FeedError with all that is wrong."""
     try:
-        return pack_setup(path)
+        return pack_loaded(setup if isinstance(setup, Setup) else load_setup(setup))
     except (SetupErrors, BundleError) as error:
         raise FeedError(str(error)) from error
+
+
+def changed(packed: bytes, overrides: Sequence[str]) -> bytes:
+    """A bundle with other values; raises FeedError with all that is wrong."""
+    try:
+        return change_setup(packed, overrides)
+    except (SetupErrors, BundleError) as error:
+        raise FeedError(f"changing the setup of the cluster ({', '.join(overrides)}): {error}") from error
 
 
 def texts_of(packed: bytes) -> Mapping[str, str]:

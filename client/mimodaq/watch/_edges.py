@@ -56,6 +56,14 @@ class Graph:
         """Buffers that sources write."""
         return frozenset(edge.target for edge in self.edges if edge.source.kind == "worker")
 
+    def readers(self) -> Mapping[Subject, tuple[str, ...]]:
+        """Functions and links that take the events out of each buffer."""
+        taking = [edge for edge in self.edges if edge.source.kind == "buffer" and not edge.is_observer]
+        found: dict[Subject, dict[str, None]] = {}
+        for edge in taking:
+            found.setdefault(edge.source, {})[edge.via or edge.target.name] = None
+        return {buffer: tuple(names) for buffer, names in found.items()}
+
     def _steps(self) -> Iterator[tuple[Subject, Subject]]:
         """From buffer to buffer; over a link in two steps, by way of its sender, beside it its receiver."""
         for edge in self.edges:

@@ -6,7 +6,6 @@ much should have come meanwhile, the rate that is usual, how long the disk will 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,16 +15,15 @@ from mimodaq.protocol.parts import BufferLine, LinkLine, WorkerLine
 from mimodaq.protocol.states import State
 
 from ._expression import Value
+from ._flows import LEARN_S, Disk, Flow
 from ._snapshot import Snapshot
 
-USUAL_S: Final = 30.0
-"""The usual rate is the mean over about this time, without the time in which nothing came."""
-LEARN_S: Final = 300.0
-"""The band of a rate is what it was in the first five minutes of a run."""
 HELD_UP: Final = 0.9
 """A buffer that is so full holds up who writes it."""
-_DISK_S: Final = 60.0
-_BAND_SIGMAS: Final = 6.0
+REPORT_S: Final = 1.0
+"""A node reports so often."""
+NAMED: Final = 20.0
+"""So many events overdue are no chance: whoever does not let them through is named."""
 
 FIGURES: Final[Mapping[str, frozenset[str]]] = {
     "cluster": frozenset(
@@ -39,7 +37,7 @@ FIGURES: Final[Mapping[str, frozenset[str]]] = {
     "buffer": frozenset(
         {"committed", "rate_hz", "usual_hz", "low_hz", "high_hz", "bytes_per_s", "fill", "dead_fraction", "redelivered"}
         | {"quarantined", "new_quarantined", "lag", "idle_s", "missing", "is_running", "in_run", "blamed", "running_s"}
-        | {"is_cause"}
+        | {"is_cause", "untaken", "untaken_s", "readers"}
     ),
     "link": frozenset(
         {"is_connected", "rate_hz", "usual_hz", "bytes_per_s", "lag", "unacknowledged", "reconnects", "redelivered"}
@@ -63,62 +61,6 @@ class Subject:
 
 
 @dataclass(slots=True)
-class _Flow:
-    """What has come through one buffer or link."""
-
-    count: int = 0
-    at: float = 0.0
-    moved: float = 0.0
-    """When something was seen to have moved."""
-    usual_hz: float = 0.0
-    seen: int = 0
-    """Seconds the band has been learnt from."""
-    mean: float = 0.0
-    spread: float = 0.0
-    """Sum of squared distances from the mean."""
-
-    def note(self, has_moved: bool, rate_hz: float, now: float) -> None:
-        if now <= self.at:
-            return
-        step, self.at = now - self.at, now
-        if not has_moved:
-            return
-        self.moved = now
-        weight = min(1.0, step / USUAL_S) if self.usual_hz else 1.0
-        self.usual_hz += weight * (rate_hz - self.usual_hz)
-
-    def learn(self, rate_hz: float) -> None:
-        self.seen += 1
-        distance = rate_hz - self.mean
-        self.mean += distance / self.seen
-        self.spread += distance * (rate_hz - self.mean)
-
-    def band(self) -> tuple[float, float] | None:
-        if self.seen < 60:
-            return None
-        width = _BAND_SIGMAS * math.sqrt(self.spread / self.seen + self.mean) + 0.2 * self.mean
-        return max(0.0, self.mean - width), self.mean + width
-
-
-@dataclass(slots=True)
-class _Disk:
-    free: int
-    at: float
-    slope: float | None = None
-    """Bytes a second that are used up."""
-
-    def note(self, free: int, now: float) -> None:
-        step = now - self.at
-        if step < 1.0:
-            return
-        used = (self.free - free) / step
-        if self.slope is None:
-            self.slope = used
-        self.slope += min(1.0, step / _DISK_S) * (used - self.slope)
-        self.free, self.at = free, now
-
-
-@dataclass(slots=True)
 class Figures:
     """Follows the snapshots of one cluster; forgets what is no longer reported."""
 
@@ -128,10 +70,14 @@ class Figures:
     """Buffers that sources write: their dead time is that of the experiment. Without any, the worst of all counts."""
     downstream: Mapping[Subject, tuple[Subject, ...]] = field(default_factory=dict)
     """Where the events of each buffer go: one that is held up by the next is no cause of trouble."""
-    _flows: dict[Subject, _Flow] = field(default_factory=dict)
+    readers: Mapping[Subject, tuple[str, ...]] = field(default_factory=dict)
+    """Functions and links that take the events out of each buffer."""
+    _flows: dict[Subject, Flow] = field(default_factory=dict)
+    _taken: dict[Subject, Flow] = field(default_factory=dict)
+    """Of each buffer: what the slowest of its readers has finished with."""
     _held_up: set[Subject] = field(default_factory=set)
     """What is full or cut off at present."""
-    _disks: dict[str, _Disk] = field(default_factory=dict)
+    _disks: dict[str, Disk] = field(default_factory=dict)
     _first: dict[Subject, int] = field(default_factory=dict)
     """Counts that only matter when they grow, as they were when first seen in this run."""
     _run: int | None = None
@@ -146,16 +92,21 @@ class Figures:
         self._held_up = self._find_held_up(snapshot)
         if cluster.run != self._run or (cluster.state is State.RUNNING) != self._is_running:
             self._begin(cluster)
-        there = {Subject("cluster")}
+        reports = [
+            (snapshot.reports[line.node], snapshot.reported[line.node])
+            for line in cluster.nodes
+            if line.node in snapshot.reports and line.presence != "lost"
+        ]
+        for report, at in reports:  # all, before any is judged: what is missing here depends on what moves there
+            self._note(report, cluster, at)
         for line in cluster.nodes:
-            report = snapshot.reports.get(line.node)
-            yield Subject("node", line.node), self._node(line, report, snapshot)
-            if report is None or line.presence == "lost":
-                continue
-            for subject, figures in self._parts(report, cluster, snapshot.reported[line.node]):
+            yield Subject("node", line.node), self._node(line, snapshot.reports.get(line.node), snapshot)
+        there: set[Subject] = set()
+        for report, at in reports:
+            for subject, figures in self._parts(report, cluster, at):
                 there.add(subject)
                 yield subject, figures
-        for known in (self._flows, self._first):
+        for known in (self._flows, self._taken, self._first):
             for gone in known.keys() - there:
                 del known[gone]
         for node in self._disks.keys() - snapshot.reports.keys():
@@ -167,8 +118,13 @@ class Figures:
         return flow.usual_hz if flow else 0.0
 
     def disk_left_s(self, node: str) -> float | None:
-        """How long the disk of a node lasts at the rate of the last minute; None if it does not fill."""
+        """How long the disk of a node lasts at the rate of the last minute; None if it does not fill.
+
+        A node that writes files of a run knows it best: what journals will become, and what must stay free.
+        """
         disk = self._disks.get(node)
+        if disk is not None and disk.told_s is not None:
+            return disk.told_s
         return disk.free / disk.slope if disk and disk.slope and disk.slope > 1000 else None
 
     def _cluster(self, snapshot: Snapshot) -> dict[str, Value]:
@@ -214,6 +170,7 @@ class Figures:
         if cluster.run != self._run:
             self._first.clear()
         self._flows.clear()
+        self._taken.clear()
         self._run, self._is_running = cluster.run, cluster.state is State.RUNNING
 
     def _node(self, line: NodeLine, report: Report | None, snapshot: Snapshot) -> dict[str, Value]:
@@ -221,7 +178,9 @@ class Figures:
         host = report.host if report else None
         if host and host.disk_free_bytes is not None:
             at = snapshot.reported[line.node]
-            self._disks.setdefault(line.node, _Disk(host.disk_free_bytes, at)).note(host.disk_free_bytes, at)
+            disk = self._disks.setdefault(line.node, Disk(host.disk_free_bytes, at))
+            disk.note(host.disk_free_bytes, at)
+            disk.told_s = host.disk_left_s
         return {
             "state": line.state.value,
             "presence": line.presence,
@@ -240,41 +199,75 @@ class Figures:
         }
 
     def _parts(self, report: Report, cluster: Cluster, at: float) -> Iterator[tuple[Subject, Mapping[str, Value]]]:
-        is_running = cluster.state is State.RUNNING and report.state is State.RUNNING
-        in_run = report.state.is_in_run
+        is_running, in_run = _is_running(report, cluster), report.state.is_in_run
         for buffer in report.buffers:
             subject = Subject("buffer", report.node, buffer.name)
-            flow = self._flow(subject, buffer.committed, buffer.rate_hz, at)
-            if is_running and cluster.running_s < LEARN_S and flow.at == at and buffer.rate_hz > 0:
-                flow.learn(buffer.rate_hz)
-            yield subject, self._buffer(subject, buffer, flow, at, is_running, in_run, cluster.running_s)
+            yield subject, self._buffer(subject, buffer, at, is_running, in_run, cluster.running_s)
         for link in report.links:
             subject = Subject("link", report.node, link.name)
-            flow = self._flow(subject, None, link.rate_hz, at)
-            yield subject, self._link(subject, link, flow, at, is_running, in_run, cluster.running_s)
+            yield subject, self._link(subject, link, at, is_running, in_run, cluster.running_s)
         for worker in report.workers:
             subject = Subject("worker", report.node, worker.name)
             yield subject, self._worker(subject, worker, in_run)
 
-    def _flow(self, subject: Subject, count: int | None, rate_hz: float, at: float) -> _Flow:
-        """What is known of a flow after a look at it; without a count it has moved if its rate says so."""
-        flow = self._flows.get(subject)
-        if flow is None or (count is not None and count < flow.count):
-            self._flows[subject] = flow = _Flow(count or 0, at, at)
-        else:
-            flow.note(rate_hz > 0 if count is None else count != flow.count, rate_hz, at)
-            flow.count = count or 0
-        return flow
+    # -- what moves -----------------------------------------------------------------------------------------------
 
-    def _missing(self, subject: Subject, flow: _Flow, at: float) -> float:
+    def _note(self, report: Report, cluster: Cluster, at: float) -> None:
+        """Take up what a report says of everything events pass."""
+        is_learning = _is_running(report, cluster) and cluster.running_s < LEARN_S
+        for buffer in report.buffers:
+            subject = Subject("buffer", report.node, buffer.name)
+            flow = self._flows.get(subject)
+            if flow is None or buffer.committed < flow.count:
+                self._flows[subject] = Flow(buffer.committed, at, at)
+                self._taken[subject] = Flow(buffer.committed - buffer.lag, at, at)
+                continue
+            is_new = at > flow.at
+            flow.note(buffer.committed != flow.count, buffer.rate_hz, at)
+            flow.count = buffer.committed
+            self._taken[subject].take(buffer.committed - buffer.lag, at)
+            if is_new and is_learning and buffer.rate_hz > 0:
+                flow.learn(buffer.rate_hz)
+        for link in report.links:  # it has no count, and has moved if its rate says so
+            subject = Subject("link", report.node, link.name)
+            self._flows.setdefault(subject, Flow(0, at, at)).note(link.rate_hz > 0, link.rate_hz, at)
+
+    def _missing(self, subject: Subject) -> float:
         """How many events should have come since the last one, by the usual rate; none where they are held up."""
+        flow = self._flows.get(subject)
+        if flow is None:
+            return 0.0
         full = (subject, *self.downstream.get(subject, ())) if subject.kind == "link" else (subject,)
         if any(place.kind == "buffer" and place in self._held_up for place in full):
             return 0.0
-        before = [self._flows[other] for other in self.upstream.get(subject, ()) if other in self._flows]
-        if before and all(other.moved < other.at for other in before):
+        return max(0.0, min(flow.at, self._fed_until(subject, flow)) - flow.moved) * flow.usual_hz
+
+    def _fed_until(self, subject: Subject, flow: Flow) -> float:
+        """Until when there was something to come, as far as that is sure.
+
+        What is on the same node has been looked at in the same moment. Reports of another node come at other times, and
+        what moved since the last one may have moved at its beginning. A node that is lost says nothing.
+        """
+        before = self.upstream.get(subject)
+        if not before:
+            return flow.at
+        until = flow.moved
+        for other in before:
+            feeding = self._flows.get(other)
+            if feeding is None:
+                continue
+            if other.node != subject.node:
+                until = max(until, feeding.moved - REPORT_S)
+            elif feeding.moved == feeding.at:
+                until = flow.at
+        return until
+
+    def _untaken(self, subject: Subject, buffer: BufferLine) -> float:
+        """How many of the events that wait should have been taken by now; none where that is said further down."""
+        after = self.downstream.get(subject, ())
+        if not self._held_up.isdisjoint(after) or any(self._missing(other) > NAMED for other in after):
             return 0.0
-        return (at - flow.moved) * flow.usual_hz
+        return min(float(buffer.lag), self._taken[subject].overdue)
 
     def _grown(self, subject: Subject, count: int) -> int:
         first = self._first.setdefault(subject, count)
@@ -282,16 +275,19 @@ class Figures:
             self._first[subject] = first = count
         return count - first
 
+    # -- of one thing ---------------------------------------------------------------------------------------------
+
     def _buffer(
-        self, subject: Subject, b: BufferLine, flow: _Flow, at: float, is_running: bool, in_run: bool, running_s: float
+        self, subject: Subject, b: BufferLine, at: float, is_running: bool, in_run: bool, running_s: float
     ) -> dict[str, Value]:
-        band = flow.band()
+        flow, taken = self._flows[subject], self._taken[subject]
+        band = flow.band() if running_s >= LEARN_S else None
         return {
             "committed": b.committed,
             "rate_hz": b.rate_hz,
             "usual_hz": flow.usual_hz,
-            "low_hz": band[0] if band and running_s >= LEARN_S else None,
-            "high_hz": band[1] if band and running_s >= LEARN_S else None,
+            "low_hz": band[0] if band else None,
+            "high_hz": band[1] if band else None,
             "bytes_per_s": b.bytes_per_s,
             "fill": b.fill,
             "dead_fraction": b.dead_fraction,
@@ -300,7 +296,10 @@ class Figures:
             "new_quarantined": self._grown(subject, b.quarantined),
             "lag": b.lag,
             "idle_s": at - flow.moved,
-            "missing": self._missing(subject, flow, at) if is_running else 0.0,
+            "missing": self._missing(subject) if is_running else 0.0,
+            "untaken": self._untaken(subject, b) if is_running else 0.0,
+            "untaken_s": at - taken.moved,
+            "readers": ", ".join(self.readers.get(subject, ())) or "who reads it",
             "is_running": is_running,
             "in_run": in_run,
             "blamed": ", ".join(b.blamed),
@@ -309,8 +308,9 @@ class Figures:
         }
 
     def _link(
-        self, subject: Subject, link: LinkLine, flow: _Flow, at: float, is_running: bool, in_run: bool, running_s: float
+        self, subject: Subject, link: LinkLine, at: float, is_running: bool, in_run: bool, running_s: float
     ) -> dict[str, Value]:
+        flow = self._flows[subject]
         return {
             "running_s": running_s,
             "is_connected": link.connected,
@@ -323,7 +323,7 @@ class Figures:
             "redelivered": link.redelivered,
             "round_trip_s": link.round_trip_s,
             "idle_s": at - flow.moved,
-            "missing": self._missing(subject, flow, at) if is_running else 0.0,
+            "missing": self._missing(subject) if is_running else 0.0,
             "is_running": is_running,
             "in_run": in_run,
             "is_cause": not any(
@@ -338,3 +338,7 @@ class Figures:
             "new_restarts": self._grown(subject, worker.restarts),
             "in_run": in_run,
         }
+
+
+def _is_running(report: Report, cluster: Cluster) -> bool:
+    return cluster.state is State.RUNNING and report.state is State.RUNNING

@@ -41,7 +41,7 @@ def _checks(snapshot: Snapshot, alarms: Sequence[Alarm], disk_left_s: float | No
     if cluster is None or snapshot.is_stale:
         yield Check(Grade.BLOCKING, f"no contact to the broker for {snapshot.age_s:.0f} s")
         return
-    why_not = refusal("start", cluster.state)
+    why_not = refusal("start", cluster.aim)
     yield Check(Grade.BLOCKING, why_not) if why_not else Check(Grade.OK, f"cluster is {cluster.state.value}")
     if cluster.in_charge and cluster.in_charge != operator:
         yield Check(Grade.BLOCKING, f"{cluster.in_charge} is in charge: take control (c) first")

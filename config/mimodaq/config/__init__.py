@@ -18,6 +18,7 @@ from ._loader import load_setup
 from ._model import PLAIN_FIELD, BufferSpec, DiskSpec, FieldSpec, FunctionSpec, HostSpec, Setup
 from ._problems import Problem, SetupErrors, Where, nearest
 from ._quantities import QuantityError, parse_quantity
+from ._queue import QueuedRun, QueueSpec, load_queue
 from ._yaml import dump_text
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "HostSpec",
     "Problem",
     "QuantityError",
+    "QueueSpec",
+    "QueuedRun",
     "Setup",
     "SetupErrors",
     "Where",
@@ -38,6 +41,7 @@ __all__ = [
     "check_graph",
     "downstream",
     "dump_text",
+    "load_queue",
     "load_setup",
     "load_unpacked",
     "nearest",

@@ -5,6 +5,8 @@ Imported only when a setup is read, so that importing `mimodaq.config` stays che
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -14,6 +16,7 @@ from ._problems import Report, nearest, show
 from ._quantities import parse_quantity
 from ._yaml import Document, KeyPath
 
+NOT_GOOD: Final = ("repeat", "mark", "stop")
 _LAST_PORT: Final = 65000
 ACCESS_WORDS = ("read", "write", "observe")
 
@@ -91,11 +94,11 @@ def _codec(value: str) -> str:
     return value
 
 
-def _when_low(value: str) -> str:
-    if value not in WHEN_LOW:
-        near = nearest(value, WHEN_LOW)
+def _one_of(words: Sequence[str], value: str) -> str:
+    if value not in words:
+        near = nearest(value, words)
         hint = f" (did you mean {near!r}?)" if near else ""
-        raise ValueError(f"one of {', '.join(WHEN_LOW)}, found {value!r}{hint}")
+        raise ValueError(f"one of {', '.join(words)}, found {value!r}{hint}")
     return value
 
 
@@ -188,7 +191,7 @@ class LinkEntry(Entry):
 class DiskEntry(Entry):
     """What is done before a disk is full, under `disk`."""
 
-    when_low: Annotated[str, AfterValidator(_when_low)] = DiskSpec().when_low
+    when_low: Annotated[str, AfterValidator(partial(_one_of, WHEN_LOW))] = DiskSpec().when_low
     """What happens when only the reserve is left: `stop` or `pause` the run, or only `warn`."""
     warn: Seconds = DiskSpec().warn_s
     """Tell the operator when the disk will be full within this time."""
@@ -196,6 +199,21 @@ class DiskEntry(Entry):
     """Space that no event may take, so that files can be closed (`100 MB`)."""
     spill: Annotated[list[str], BeforeValidator(_names)] = []
     """Folders on other disks where datasets go on."""
+
+
+class QueueFile(Limits):
+    """A file that lists runs of a setup."""
+
+    setup: str = Field(default="setup.yaml", min_length=1)
+    """The setup, relative to the folder of this file."""
+    vary: dict[str, Any] = {}
+    """Keys of the setup, each with a list of values: every combination is a run."""
+    runs: list[dict[Any, Any]] = []
+    """Single runs: keys of the setup with one value each, and `name`, `events`, `duration`."""
+    not_good: Annotated[str, AfterValidator(partial(_one_of, NOT_GOOD))] = NOT_GOOD[0]
+    """What follows a run that has not ended well: `repeat` it, `mark` it and go on, or `stop`."""
+    attempts: Annotated[Whole, Field(ge=1)] = 2
+    """How often a run is begun before it is marked."""
 
 
 EntryT = TypeVar("EntryT", bound=Entry)

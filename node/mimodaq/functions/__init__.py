@@ -32,6 +32,8 @@ BUILTINS: Final = {
     "double_pulses": "physics",
     "histograms": "physics",
     "waveforms": "physics",
+    "plot_histograms": "physics",
+    "plot_waveform": "physics",
     "build_events": "building",
     "to_parquet": "files",
     "to_csv": "files",

@@ -33,9 +33,14 @@ class FunctionIO:
     run_info: Mapping[str, Any]
     """Run number, setup, versions: what belongs into the metadata of files."""
     log: logging.Logger
+    spill: Sequence[Path] = ()
+    """Where this run may write on other disks, when that of `run_dir` has less than `reserve_bytes` left."""
+    reserve_bytes: int = 0
     readers: Sequence[Reader] = ()
     writers: Sequence[Writer] = ()
     observers: Sequence[Observer] = ()
+    run_folder: Path | None = None
+    """The folder of the run in memory, where others may look while the run goes on; None outside of a run."""
     is_stopping: Callable[[], bool] = lambda: False
     """Whether the run is being stopped; long waits of a source must ask."""
     register: Callable[[Sequence[Path]], None] = lambda paths: None

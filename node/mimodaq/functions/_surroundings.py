@@ -1,4 +1,4 @@
-"""What a function can look at before the run besides its options: its buffers and its number of processes."""
+"""What a function can look at before the run besides its options: its buffers, its processes, its host."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ class Surroundings:
     writes: Mapping[str, np.dtype[Any]]
     observes: Mapping[str, np.dtype[Any]]
     processes: int = 1
+    is_here: bool = False
+    """Whether this host is going to run the function, so that instruments can be looked for."""
 
     @classmethod
-    def of(cls, rb_assign: Mapping[str, str], dtypes: Mapping[str, np.dtype[Any]], processes: int) -> Surroundings:
+    def of(
+        cls, rb_assign: Mapping[str, str], dtypes: Mapping[str, np.dtype[Any]], processes: int, is_here: bool = False
+    ) -> Surroundings:
         """Sort buffers by what is done with them."""
         reads, writes, observes = (
             {name: dtypes[name] for name, word in rb_assign.items() if word == access}
             for access in ("read", "write", "observe")
         )
-        return cls(reads, writes, observes, processes)
+        return cls(reads, writes, observes, processes, is_here)
 
 
 @dataclass(frozen=True, slots=True)

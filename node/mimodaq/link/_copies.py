@@ -72,10 +72,13 @@ def frames_of(recent: Recent, number: int, dtype: str) -> list[bytes | memoryvie
 
 
 def check_frames(copies: Copies, frames: Sequence[zmq.Frame]) -> None:
-    """Raise MessageError unless the frames behind the header of copies are there and of their sizes."""
+    """Raise MessageError unless the frames behind the header of copies have its sizes, and growing numbers."""
     if len(frames) != 3:
         raise MessageError(f"copies of {len(frames)} frames instead of 3")
     check_copies(copies, len(frames[1].buffer), len(frames[2].buffer))
+    numbers = np.frombuffer(frames[2].buffer, "i8", copies.count) if copies.count else np.empty(0, "i8")
+    if len(numbers) and not (numbers[0] >= 0 and numbers[-1] <= copies.newest and (numbers[1:] > numbers[:-1]).all()):
+        raise MessageError(f"copies with numbers from {numbers[0]} to {numbers[-1]} of a ring up to {copies.newest}")
 
 
 def dtype_of(copies: Copies) -> np.dtype[np.void]:

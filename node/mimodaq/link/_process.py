@@ -10,7 +10,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, Final
 import zmq
 
 from mimodaq.link._order import LinkError, LinkOrder
-from mimodaq.protocol.link import Finish, Identity, Outcome
+from mimodaq.protocol.link import Finish, GiveUp, Identity, Leave, Outcome
 from mimodaq.ring import Ring, RingClosed, RingError
 
 EXIT_DONE: Final = 0
@@ -30,6 +30,18 @@ _STDOUT: Final = 1
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 """See mallopt(3)."""
+
+_NO_FIGURES: Final = {
+    "connected": False,
+    "lag": 0,
+    "lag_s": 0.0,
+    "unacknowledged": 0,
+    "reconnects": 0,
+    "redelivered": 0,
+    "round_trip_s": 0.0,
+    "garbage": 0,
+}
+"""What all ends report; an end tells of these what there is to tell, and more."""
 
 FigureReport = Callable[[float, int, int, Callable[[], dict[str, Any]]], None]
 
@@ -68,7 +80,8 @@ class Reports:
         if self._before is not None and now > self._before[0]:
             rate_hz = (events - self._before[1]) / (now - self._before[0])
         self._before = (now, events)
-        self.send("figures", events=events, rate_hz=rate_hz, bytes_per_s=rate_hz * event_bytes, **figures())
+        found = {"events": events, "rate_hz": rate_hz, "bytes_per_s": rate_hz * event_bytes, **_NO_FIGURES, **figures()}
+        self.send("figures", **found)
 
 
 def keep_memory() -> None:
@@ -117,6 +130,13 @@ class Signals:
         asked = number in self._asked
         self._asked.discard(number)
         return asked
+
+    def told(self) -> Iterator[GiveUp | Leave]:
+        """What the signals since the last call mean to one end of a link."""
+        if self.take(signal.SIGUSR1):
+            yield GiveUp()
+        if self.take(signal.SIGTERM):
+            yield Leave()
 
 
 def run_end(serve: Callable[[LinkOrder, Reports, Signals], Finish]) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
 import zmq
@@ -12,9 +14,22 @@ import zmq
 from mimodaq.link._copies import Columns, check_frames, columns_of, dtype_of
 from mimodaq.link._order import LinkError
 from mimodaq.link._socket import Context, connecting, has_input, try_send
+from mimodaq.protocol.counts import Counts, CountsError, Wanted, unpack, write_wanted
 from mimodaq.protocol.link import MessageError
 from mimodaq.protocol.link_window import ANSWER_BYTES
-from mimodaq.protocol.link_window_messages import Ask, Copies, Denied, Later, decode, encode
+from mimodaq.protocol.link_window_messages import (
+    Ask,
+    AskCounts,
+    AskSample,
+    Copies,
+    Counted,
+    Denied,
+    Later,
+    Message,
+    Question,
+    decode,
+    encode,
+)
 
 _EVENT_BYTES_MAX: Final = 1 << 30
 """An event that is larger than this was never meant."""
@@ -43,6 +58,7 @@ class Window:
         self._keys = (public_key, secret_key), server_key
         self._context = Context()
         self._number = 0
+        self._beginning = secrets.randbits(31)
         self._dtypes: dict[str, np.dtype[np.void]] = {}
         self._socket = self._connect()
 
@@ -69,22 +85,56 @@ class Window:
 
         Raises LinkError when the node refuses, TimeoutError when it does not answer for `timeout` seconds.
         """
-        until = time.monotonic() + timeout
-        while True:
-            answer, frames = self._ask(ring, most, after, until)
-            match answer:
-                case Copies():
-                    return self._view(answer, frames, after)
-                case Later(_, wait_ms) if time.monotonic() + wait_ms / 1000 < until:
-                    time.sleep(wait_ms / 1000)
-                case Denied(_, reason):
-                    raise LinkError(f"looking at {ring} at {self._endpoint}: {reason}")
-                case _:
-                    raise TimeoutError(f"looking at {ring} at {self._endpoint}: it shows no more for {timeout} s")
+        answer, frames = self._get(lambda number: Ask(number, ring, most, after), f"looking at {ring}", timeout)
+        assert isinstance(answer, Copies)
+        return self._view(answer, frames, after)
 
-    def _ask(self, ring: str, most: int, after: int, until: float) -> tuple[Any, list[zmq.Frame]]:
-        self._number += 1
-        try_send(self._socket, encode(Ask(self._number, ring, most, after)))
+    def counts(self, function: str = "", timeout: float = 5.0) -> list[Counts]:
+        """What the functions of the node count in this run, or one of them. Raises as `get` does."""
+        return self._counted(lambda number: AskCounts(number, function), "looking at counts", timeout)
+
+    def sample(self, ring: str, wanted: Sequence[Wanted] = (), timeout: float = 5.0) -> Counts:
+        """Histograms of a sample of the events of a ring, by default of all fields; they fill as long as one asks.
+
+        They begin with the first call and are forgotten 10 s after the last one. Raises as `get` does.
+        """
+        text = write_wanted(wanted)
+        doing = f"histograms of {ring}"
+        (found,) = self._counted(lambda number: AskSample(number, ring, text, self._beginning), doing, timeout)
+        return found
+
+    def begin_anew(self) -> None:
+        """Let `sample` give empty histograms at its next call."""
+        self._beginning = secrets.randbits(31)
+
+    def _counted(self, question: Callable[[int], Question], doing: str, timeout: float) -> list[Counts]:
+        answer, frames = self._get(question, doing, timeout)
+        assert isinstance(answer, Counted)
+        try:
+            return [unpack(frame.bytes) for frame in frames[1:]]
+        except CountsError as error:
+            raise LinkError(f"{doing} at {self._endpoint}: {error}") from error
+
+    def _get(self, question: Callable[[int], Question], doing: str, timeout: float) -> tuple[Message, list[zmq.Frame]]:
+        """Ask until there is more than "later" for an answer."""
+        until = time.monotonic() + timeout
+        doing = f"{doing} at {self._endpoint}"
+        while True:
+            self._number += 1
+            asked = question(self._number)
+            answer, frames = self._ask(asked, doing, until)
+            match asked, answer:
+                case (Ask(), Copies()) | (AskCounts() | AskSample(), Counted()):
+                    return answer, frames
+                case _, Later(_, wait_ms) if time.monotonic() + wait_ms / 1000 < until:
+                    time.sleep(wait_ms / 1000)
+                case _, Denied(_, reason):
+                    raise LinkError(f"{doing}: {reason}")
+                case _:
+                    raise TimeoutError(f"{doing}: it shows no more for {timeout} s")
+
+    def _ask(self, question: Question, doing: str, until: float) -> tuple[Message, list[zmq.Frame]]:
+        try_send(self._socket, encode(question))
         while self._socket.poll(self._left_ms(until)):
             while has_input(self._socket):
                 frames = self._socket.recv_multipart(copy=False)
@@ -92,16 +142,16 @@ class Window:
                     answer = decode(frames[0].bytes)
                     if isinstance(answer, Copies):
                         check_frames(answer, frames)
+                    if isinstance(answer, Counted) and answer.count != len(frames) - 1:
+                        raise MessageError(f"{len(frames) - 1} counts instead of {answer.count}")
                 except MessageError as error:
-                    raise LinkError(f"looking at {ring} at {self._endpoint}: {error}") from error
-                if not isinstance(answer, Ask) and getattr(answer, "number", None) == self._number:
+                    raise LinkError(f"{doing}: {error}") from error
+                if not isinstance(answer, Question) and getattr(answer, "number", None) == question.number:
                     return answer, frames
         # with the question, which nobody wants to have answered any more; and who was turned away must connect anew
         self._socket.close(linger=0)
         self._socket = self._connect()
-        raise TimeoutError(
-            f"looking at {ring} at {self._endpoint}: no answer. Is the node running there, and is this key known to it?"
-        )
+        raise TimeoutError(f"{doing}: no answer. Is the node running there, and is this key known to it?")
 
     @staticmethod
     def _left_ms(until: float) -> int:

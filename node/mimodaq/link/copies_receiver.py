@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from mimodaq.link._order import LinkOrder
 from mimodaq.link._process import FigureReport, Reports, Signals, identity_of, milliseconds, run_end
 from mimodaq.link._socket import Bound, has_input
 from mimodaq.protocol import link_copies as protocol
-from mimodaq.protocol.link import Finish, Garbled, GiveUp, Leave, MessageError, Say, Tick
+from mimodaq.protocol.link import Finish, Garbled, Leave, MessageError, Say, Tick
 from mimodaq.protocol.link_window_messages import Copies, decode, encode
 from mimodaq.ring import Ring, RingEnding, RingFull
 
@@ -42,10 +41,8 @@ class CopiesReceiver:
         self._reports.send("ready", endpoint=self._bound.endpoint)
         looked = 0.0
         while self._finish is None:
-            if signals.take(signal.SIGUSR1):
-                self._do(GiveUp())
-            if signals.take(signal.SIGTERM):
-                self._do(Leave())
+            for told in signals.told():
+                self._do(told)
             now = time.monotonic()
             if now - looked >= protocol.LOOK_S:
                 looked = now
@@ -128,12 +125,7 @@ class CopiesReceiver:
             self._ring.dtype.itemsize,
             lambda: {
                 "connected": self._session.is_connected(now),
-                "lag": 0,
-                "lag_s": 0.0,
-                "unacknowledged": 0,
                 "reconnects": max(0, figures.sessions - 1),
-                "redelivered": 0,
-                "round_trip_s": 0.0,
                 "garbage": figures.garbage,
                 "skipped": figures.skipped,
             },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from typing import Final, assert_never
@@ -14,11 +13,13 @@ from mimodaq.link._order import LinkOrder
 from mimodaq.link._process import FigureReport, Reports, Signals, identity_of, milliseconds, run_end
 from mimodaq.link._socket import Context, connecting_as, has_input, try_send
 from mimodaq.protocol import link_copies as protocol
-from mimodaq.protocol.link import HEADER_LIMIT, Finish, Garbled, GiveUp, Leave, MessageError, Say
+from mimodaq.protocol.link import HEADER_LIMIT, Finish, Garbled, MessageError, Say
 from mimodaq.protocol.link_window_messages import decode, encode
 from mimodaq.ring import Ring
 
 _FAREWELL_MS: Final = 500
+_AT_ONCE: Final = 16
+"""Messages handled before time and signals are looked at again."""
 
 
 class CopiesSender:
@@ -45,10 +46,8 @@ class CopiesSender:
         """Answer until the ring has ended, or until a signal asks for it; RingClosed when the run is aborted."""
         self._reports.send("ready")
         while self._finish is None:
-            if signals.take(signal.SIGUSR1):
-                self._do(GiveUp())
-            if signals.take(signal.SIGTERM):
-                self._do(Leave())
+            for told in signals.told():
+                self._do(told)
             now = time.monotonic()
             if now >= self._session.deadline(now):
                 self._lookout.rest(now)
@@ -63,7 +62,9 @@ class CopiesSender:
         return self._finish
 
     def _receive(self) -> None:
-        while self._finish is None and has_input(self._socket):
+        for _ in range(_AT_ONCE):
+            if self._finish is not None or not has_input(self._socket):
+                return
             frames = self._socket.recv_multipart(copy=False)
             try:
                 self._do(protocol.Heard(b"", decode(frames[0].bytes)))
@@ -98,17 +99,7 @@ class CopiesSender:
             now,
             figures.copies,
             self._ring.dtype.itemsize,
-            lambda: {
-                "connected": self._session.is_connected(now),
-                "lag": 0,
-                "lag_s": 0.0,
-                "unacknowledged": 0,
-                "reconnects": 0,
-                "redelivered": 0,
-                "round_trip_s": 0.0,
-                "garbage": figures.garbage,
-                "skipped": 0,
-            },
+            lambda: {"connected": self._session.is_connected(now), "garbage": figures.garbage, "skipped": 0},
         )
 
 

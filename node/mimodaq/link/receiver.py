@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections import deque
@@ -27,7 +26,6 @@ from mimodaq.protocol.link import (
     Garbled,
     GiveUp,
     Kept,
-    Leave,
     MessageError,
     Receiver,
     Say,
@@ -91,10 +89,8 @@ class LinkReceiver:
         if self._order.give_up:
             self._do(GiveUp())
         while self._finish is None:
-            if signals.take(signal.SIGUSR1):
-                self._do(GiveUp())
-            if signals.take(signal.SIGTERM):
-                self._do(Leave())
+            for told in signals.told():
+                self._do(told)
             self._store()
             self._look_for_room()
             self._do(Tick())
@@ -211,13 +207,11 @@ class LinkReceiver:
             self._size,
             lambda: {
                 "connected": session.is_connected,
-                "lag": 0,
                 "lag_s": self._lag_s,
                 "unacknowledged": session.backlog,
                 "sessions": figures.sessions,
                 "reconnects": max(0, figures.sessions - 1),
                 "redelivered": figures.redelivered,
-                "round_trip_s": 0.0,
                 "garbage": figures.garbage,
             },
         )

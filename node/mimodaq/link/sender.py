@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from typing import Final, assert_never
@@ -23,7 +22,6 @@ from mimodaq.protocol.link import (
     Gap,
     Garbled,
     GiveUp,
-    Leave,
     MessageError,
     Outcome,
     Place,
@@ -40,6 +38,8 @@ _ANSWER_S: Final = 0.001
 """While an acknowledgement is due, the socket is looked at for so long between two looks at the ring."""
 _QUIET_S: Final = 0.05
 """While none is due, so long a time is spent asleep at the ring, which wakes this process for every event."""
+_AT_ONCE: Final = 16
+"""Messages handled before time, events and signals are looked at again."""
 _FAREWELL_MS: Final = 500
 """How long the last message may take to leave."""
 
@@ -68,10 +68,8 @@ class LinkSender:
         self._reports.send("ready")
         self._do(GiveUp() if self._order.give_up else protocol.Begin())
         while self._finish is None:
-            if signals.take(signal.SIGUSR1):
-                self._do(GiveUp())
-            if signals.take(signal.SIGTERM):
-                self._do(Leave())
+            for told in signals.told():
+                self._do(told)
             self._receive()
             self._move()
             self._do(Tick())
@@ -111,7 +109,9 @@ class LinkSender:
             self._socket.poll(milliseconds(until))
 
     def _receive(self) -> None:
-        while self._finish is None and has_input(self._socket):
+        for _ in range(_AT_ONCE):
+            if self._finish is not None or not has_input(self._socket):
+                return
             frames = self._socket.recv_multipart(copy=False)
             try:
                 self._do(protocol.Heard(decode(frames[0].bytes)))
@@ -184,7 +184,6 @@ class LinkSender:
             lambda: {
                 "connected": session.state is protocol.State.OPEN,
                 "lag": self._reader.available() if self._finish is None else 0,
-                "lag_s": 0.0,
                 "unacknowledged": session.unacknowledged,
                 "reconnects": figures.reconnects,
                 "redelivered": figures.resent,

@@ -14,10 +14,12 @@ import zmq
 from mimodaq.link._copies import Lookout, frames_of
 from mimodaq.link._order import LinkError, WindowOrder
 from mimodaq.link._process import Reports, Signals, run_process
+from mimodaq.link._sampling import Samples
 from mimodaq.link._socket import Bound, has_input
 from mimodaq.protocol import link_window as protocol
+from mimodaq.protocol.counts import LIVE, CountsError, files_of, pack
 from mimodaq.protocol.link import HEADER_LIMIT, Finish, Garbled, MessageError, Outcome, Say
-from mimodaq.protocol.link_window_messages import Ask, Denied, decode, encode
+from mimodaq.protocol.link_window_messages import AskSample, Counted, Denied, Question, decode, encode
 from mimodaq.ring import Recent, Ring, RingError
 
 _LOOK_S: Final = 1.0
@@ -36,6 +38,7 @@ class NodeWindow:
         self._path = path
         self._reports = reports
         self._lookouts: dict[str, Lookout] = {}
+        self._samples = Samples(self._lookout)
         self._budgets = protocol.Budgets(order.node, order.limits)
         self._bound = Bound(
             f"window of {order.node}",
@@ -60,7 +63,8 @@ class NodeWindow:
                 self._refresh(now)
             figures = self._budgets.figures
             self._reports.figures(now, figures.answers, 0, self._figures)
-            if self._bound.poll(_WAKE_MS):
+            self._samples.turn(now)
+            if self._bound.poll(min(_WAKE_MS, int(1000 * min(1.0, self._samples.wait_s(now))))):
                 self._receive()
         for lookout in self._lookouts.values():
             lookout.close()
@@ -112,6 +116,7 @@ class NodeWindow:
         self._bound.admit(order.client_keys)
         for name in [name for name, old in self._lookouts.items() if old.ring.segment != order.rings.get(name)]:
             self._lookouts.pop(name).close()
+            self._samples.forget_ring(name)
 
     # -- questions --------------------------------------------------------------------------------------------
 
@@ -128,7 +133,7 @@ class NodeWindow:
                 self._do(Garbled(str(error)))
                 continue
             user = self._user_of(frames[0])
-            if user is None and isinstance(message, Ask):
+            if user is None and isinstance(message, Question):
                 self._answer(peer.bytes, [encode(Denied(message.number, "this key is not valid any more"))])
             elif user is not None:
                 self._do(protocol.Heard(peer.bytes, user or peer.bytes.hex(), message))
@@ -147,6 +152,8 @@ class NodeWindow:
             match effect:
                 case protocol.Look():
                     self._show(effect)
+                case protocol.Count():
+                    self._show_counts(effect)
                 case protocol.Answer(peer, message):
                     self._answer(peer, [encode(message)])
                 case Say():
@@ -166,6 +173,31 @@ class NodeWindow:
             return
         self._answer(look.peer, frames_of(recent, look.ask.number, lookout.dtype))
         self._do(protocol.Shown(look.user, len(recent.events), recent.events.nbytes))
+
+    def _show_counts(self, count: protocol.Count) -> None:
+        ask = count.ask
+        try:
+            if isinstance(ask, AskSample):
+                parts = [pack(self._samples.counts(ask.ring, ask.wanted, ask.beginning, time.monotonic()))]
+            else:
+                parts = self._counts_of(ask.function)
+            size = sum(map(len, parts))
+            if size > protocol.ANSWER_BYTES:
+                raise CountsError(
+                    f"all counts together have {size} bytes, too many for one answer: ask for one function"
+                )
+        except (RingError, CountsError, OSError) as error:
+            self._answer(count.peer, [encode(Denied(ask.number, str(error)[:1000]))])
+            size = 0
+        else:
+            self._answer(count.peer, [encode(Counted(ask.number, len(parts))), *parts])
+        self._do(protocol.Shown(count.user, 0, size))
+
+    def _counts_of(self, function: str) -> list[bytes]:
+        """What the functions of the node have counted, as they have written it. Raises OSError."""
+        if self._path is None:
+            return []
+        return [path.read_bytes() for path in sorted((self._path.parent / LIVE).glob(files_of(function)))]
 
     def _lookout(self, name: str) -> Lookout:
         found = self._lookouts.get(name)

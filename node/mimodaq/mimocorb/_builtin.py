@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mimodaq.mimocorb._access import Config
 from mimodaq.mimocorb.mimo_buffer import Observer, Reader
@@ -25,6 +26,11 @@ class BuiltinReader:
     last_counter: int = 0
     deadtime_sum: float = 0.0
 
+    @property
+    def name(self) -> str:
+        """Name of the buffer."""
+        return self.source.buffer
+
     def take(self, n: int, timeout: float | None = None) -> Batch | None:
         """Up to n events."""
         batch = self.source.take(n, timeout)
@@ -33,6 +39,10 @@ class BuiltinReader:
             self.last_counter = int(batch.counter[-1])
             self.deadtime_sum += float(np.maximum(batch.deadtime, 0).sum())
         return batch
+
+    def sequences(self, n: int) -> npt.NDArray[np.int64]:
+        """Their numbers in the ring."""
+        return self.source.sequences(n)
 
     def release(self, n: int | None = None) -> None:
         """Release them."""
@@ -45,6 +55,11 @@ class BuiltinObserver:
 
     source: Observer
     dtype: np.dtype[np.void]
+
+    @property
+    def name(self) -> str:
+        """Name of the buffer."""
+        return self.source.buffer
 
     def get(self, timeout: float | None = None) -> Observed | None:
         """The newest event."""
@@ -65,6 +80,7 @@ class BuiltinIO:
     process: int = 0
     processes: int = 1
     setup_dir: Path = field(default_factory=Path.cwd)
+    run_folder: Path | None = None
     run_info: Mapping[str, Any] = field(default_factory=dict)
 
     def files(self, *paths: Path) -> None:
@@ -76,11 +92,14 @@ class BuiltinIO:
 
 def surroundings(end: Reader | Observer, config: Config, log: logging.Logger) -> BuiltinIO:
     """The surroundings of a function that uses one end of a buffer."""
+    name, _, process = end.label.partition("[")
     return BuiltinIO(
-        name=end.label.partition("[")[0].replace(" ", "_"),
+        name=name.replace(" ", "_"),
+        process=int(process[:-1]) if process[:-1].isdecimal() else 0,
         run_dir=Path((config or {}).get("directory_prefix", ".")),
         log=log,
         stopping=lambda: not end.is_active(),
         readers=[BuiltinReader(end, end.event_dtype)] if isinstance(end, Reader) else [],
         observers=[BuiltinObserver(end, end.event_dtype)] if isinstance(end, Observer) else [],
+        run_folder=end.run_folder,
     )

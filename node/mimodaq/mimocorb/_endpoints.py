@@ -8,6 +8,7 @@ import select
 import weakref
 from collections.abc import Callable, Iterator
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -120,6 +121,17 @@ class Endpoint:
         self._ended = False
         self._ends = _collected or Ends()
         self._ends.add(self)
+
+    @property
+    def buffer(self) -> str:
+        """Name of the buffer in the run."""
+        return self._ring.name
+
+    @property
+    def run_folder(self) -> Path | None:
+        """The folder in memory of the run that the buffer belongs to; None outside of a run."""
+        folder = self._ring.description.get("folder")
+        return Path(folder) if folder else None
 
     # mimoCoRB programs look at the following two, in spite of their names. Made when asked for: an end that referred to
     # itself would not leave its ring as soon as it is dropped.

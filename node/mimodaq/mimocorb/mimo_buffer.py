@@ -291,6 +291,10 @@ class Reader(Endpoint):
                     return batch
         return None
 
+    def sequences(self, n: int) -> NDArray[np.int64]:
+        """Numbers in the ring of the first `n` events of what `take` gave last."""
+        return self._reader.sequences(n)
+
     def release(self, n: int | None = None) -> None:
         """The oldest `n` events given by `take` are done; by default all."""
         self._reader.release(n)

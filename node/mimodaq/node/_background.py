@@ -40,9 +40,11 @@ class Background:
             return []
         return [self._done.get() for _ in range(count)]
 
-    def close(self) -> None:
-        """Finish what is being done, and stop."""
+    def close(self) -> list[Any]:
+        """Finish what is to be done, and stop; the results that nobody has taken."""
         self._todo.put(None)
         self._thread.join()
+        left = self.done()
         os.close(self.fd)
         os.close(self._bell)
+        return left

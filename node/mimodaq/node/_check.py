@@ -39,10 +39,13 @@ def order_for(setup: Setup, function: str, **given: Any) -> Order:
     return Order(**{**content, **given})
 
 
-def check_functions(setup: Setup, patience_s: float = READY_S, names: Iterable[str] | None = None) -> list[Problem]:
+def check_functions(
+    setup: Setup, patience_s: float = READY_S, names: Iterable[str] | None = None, *, is_here: bool = True
+) -> list[Problem]:
     """Everything wrong with the functions of a setup: missing files, modules, functions; options that do not fit.
 
     A module whose import takes longer than `patience_s` is a problem, too. `names`: only these functions.
+    `is_here`: this host is going to run them, so a missing instrument is a problem.
     """
     problems: list[Problem] = []
 
@@ -63,7 +66,7 @@ def check_functions(setup: Setup, patience_s: float = READY_S, names: Iterable[s
         workers = Workers(selector, folder, on_report, lambda _worker, _line: None, on_exit)
         try:
             for name in names if names is not None else setup.functions:
-                workers.launch(WorkerId(name, 0), Job.of(order_for(setup, name, check_only=True)))
+                workers.launch(WorkerId(name, 0), Job.of(order_for(setup, name, check_only=True, is_here=is_here)))
             give_up = time.monotonic() + patience_s
             while workers.running and (left := give_up - time.monotonic()) > 0:
                 dispatch(selector, left)

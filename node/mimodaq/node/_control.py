@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -41,6 +42,10 @@ class ControlLine:
         self.fd = int(socket.get(zmq.FD))
         self.garbage = 0
         """Messages that could not be understood."""
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until the broker is connected; what is said before is not heard."""
+        self._socket.poll(math.ceil(timeout_s * 1000), zmq.POLLOUT)
 
     def send(self, message: FromNode) -> bool:
         """Send if the broker is connected; whether it was."""

@@ -12,46 +12,47 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from mimodaq.config import BundleError, Setup, SetupErrors
 from mimodaq.keys import Key, is_local
 from mimodaq.node._background import Background
 from mimodaq.node._clear import clear_left
-from mimodaq.node._control import ControlLine, Fetching
 from mimodaq.node._figures import host_line
 from mimodaq.node._folder import KEPT, Folder, FolderInUse, folder_path
 from mimodaq.node._hostrun import TICK_S, HostRun, Surroundings
-from mimodaq.node._links import LinkJobs, LinkKeys
+from mimodaq.node._liaison import Fetched, Liaison
+from mimodaq.node._links import LinkJobs
 from mimodaq.node._log import LOG, Entry, RunLog
 from mimodaq.node._record import Books, RunFacts
 from mimodaq.node._rundir import RECORD
-from mimodaq.node._slow import Loaded, Made, Saved, close_books, load, make_place, save_books
+from mimodaq.node._shm import ShmWatch
+from mimodaq.node._slow import (
+    DisksSeen,
+    Loaded,
+    Made,
+    Recovered,
+    Saved,
+    close_books,
+    load,
+    look_at_disks,
+    make_place,
+    recover_left,
+    save_books,
+    unused_directory,
+)
 from mimodaq.node._state import NodeState
 from mimodaq.node._workers import dispatch
 from mimodaq.protocol import node_events as events
 from mimodaq.protocol import run as runs
-from mimodaq.protocol.clock import ClockWatch, Moment
-from mimodaq.protocol.messages import (
-    Chunk,
-    ClockAnswer,
-    ClockAsk,
-    Do,
-    LogLine,
-    Memory,
-    Message,
-    Peers,
-    PeersAsk,
-    Refused,
-    Role,
-)
+from mimodaq.protocol.messages import Do, LogLine, Memory, Peers
 from mimodaq.protocol.node_brain import NodeBrain
 from mimodaq.protocol.parts import ClockLine, short
 from mimodaq.protocol.plan import ClusterPlan, make_plan
@@ -60,11 +61,7 @@ from mimodaq.ring import SegmentError
 from mimodaq.system import Notifier
 
 FIGURES_S: Final = 1.0
-_PEERS_S: Final = 2.0
-"""Keys are asked for so often until they have come."""
-_LOG_KEPT: Final = 1000
-"""Lines kept for the broker while it is not there."""
-_ORPHANS_S: Final = 120.0
+ORPHANS_S: Final = 120.0
 """Workers go on so long without their daemon, which may be started again."""
 
 
@@ -83,6 +80,12 @@ class NodeOptions:
     is_insecure: bool = False
     """Plain TCP to other hosts was asked for."""
     on_log: Callable[[Entry], None] = lambda entry: None
+    here: Mapping[str, Setup] = field(default_factory=dict)
+    """Setups by name that need not be fetched."""
+    window: str = ""
+    """Endpoint where clients may look at events, if setups do not say it."""
+    orphans_s: float = ORPHANS_S
+    """Workers go on so long without their daemon; 0: nobody will start it again, and nothing is kept for it."""
 
 
 @dataclass(slots=True)
@@ -104,9 +107,16 @@ class Node:
     def __init__(self, options: NodeOptions) -> None:
         """Take the state folder. Raises LockedError, OSError."""
         self._options = options
-        self._state = NodeState(options.state)
+        self._state = NodeState(options.state, options.here)
         self._brain = NodeBrain(options.name, self._state.epoch)
-        self._line = ControlLine(options.broker, options.key)
+        self._broker = Liaison(
+            options.name,
+            self._state.epoch,
+            options.broker,
+            options.key,
+            is_insecure=options.is_insecure,
+            say=self._say,
+        )
         self._selector = DefaultSelector()
         self._background = Background()
         self._inbox: deque[events.Event] = deque()
@@ -114,20 +124,14 @@ class Node:
         self._setup: Setup | None = None
         self._plan: ClusterPlan | None = None
         self._log: RunLog | None = None
-        self._fetching: tuple[int, Fetching] | None = None
-        self._peers: Peers | None = None
-        self._peers_at = 0.0
-        self._number = 0
-        self._clock = ClockWatch()
-        self._is_clock_off = False
-        self._unsent: deque[LogLine] = deque(maxlen=_LOG_KEPT)
-        self._lost_lines = 0
+        self._shm = ShmWatch()
         self._looked_at = self._figures_at = float("-inf")
+        self._is_at_disks = False
         self._is_leaving = False
         self._notifier = Notifier()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
-        self._selector.register(self._line.fd, EVENT_READ, lambda: None)
+        self._selector.register(self._broker.fd, EVENT_READ, lambda: None)
         self._selector.register(self._background.fd, EVENT_READ, self._take_done)
         self._selector.register(self._wake_read, EVENT_READ, lambda: os.read(self._wake_read, 4096))
 
@@ -151,14 +155,14 @@ class Node:
     def step(self) -> None:
         """Wait for the next thing to happen and do it."""
         now = time.monotonic()
-        due = min(self._brain.deadline(now), self._looked_at + TICK_S, self._clock.deadline())
-        is_waiting = not self._inbox and not self._line.has_input
+        due = min(self._brain.deadline(now), self._looked_at + TICK_S, self._broker.deadline())
+        is_waiting = not self._inbox and not self._broker.has_input
         dispatch(self._selector, max(0.0, due - now) if is_waiting else 0.0)
-        for message in self._line.received():
-            self._heard(message)
+        for told in self._broker.received():
+            self._heard(told)
         now = time.monotonic()
         self._notifier.alive(now)
-        self._keep_up(now)
+        self._broker.keep_up(now)
         if now - self._looked_at >= TICK_S:
             self._looked_at = now
             self._look(now)
@@ -171,70 +175,27 @@ class Node:
         for effect in self._brain.handle(event, time.monotonic()):
             self._carry_out(effect)
 
-    def _keep_up(self, now: float) -> None:
-        """What is due with the broker: clock, keys, the setup that is being fetched, the log."""
-        name, epoch = self._options.name, self._state.epoch
-        if now >= self._clock.deadline():
-            step = self._clock.look(_moment())
-            if step is not None:
-                self._say("warning", f"the clock of this host was set by {step:+.3f} s", "clock")
-            number = self._clock.ask(_moment())
-            self._line.send(ClockAsk(name, epoch, number))
-        if self._peers is None and now >= self._peers_at:
-            self._peers_at = now + _PEERS_S
-            self._number += 1
-            self._line.send(PeersAsk(name, epoch, self._number))
-        if self._fetching is not None:
-            question = self._fetching[1].ask(now)
-            if question is not None:
-                self._line.send(question)
-        while self._unsent and self._line.send(self._unsent[0]):
-            self._unsent.popleft()
-
     # -- what comes from the broker -------------------------------------------------------------------------------
 
-    def _heard(self, message: Message) -> None:
-        match message:
+    def _heard(self, told: Do | Peers | Fetched) -> None:
+        match told:
             case Do():
-                self._inbox.append(message)
-            case ClockAnswer(number, received, sent):
-                step = self._clock.answer(number, received, sent, _moment())
-                if step is not None:
-                    self._say(
-                        "warning", f"the clock of this host against the broker's has jumped by {step:+.3f} s", "clock"
-                    )
+                self._inbox.append(told)
             case Peers():
-                self._take_peers(message)
-            case Refused(text):
-                self._say("error", f"the broker does not accept what this node sends: {text}", "control")
-            case Chunk() if self._fetching is not None:
-                ticket, fetching = self._fetching
-                raw = fetching.take(message)
-                if raw is not None:
-                    self._fetching = None
-                    self._background.do(partial(self._loading(ticket, fetching.setup_id), raw))
+                if self._host is not None and self._host.link_jobs is not None:
+                    self._host.link_jobs.keys = self._broker.keys()
+                    self._host.renew_window()
+            case Fetched(ticket, setup_id, raw):
+                self._background.do(partial(self._loading(ticket, setup_id), raw))
             case _:
-                pass  # nothing that a node waits for
-
-    def _take_peers(self, peers: Peers) -> None:
-        self._peers = peers
-        if self._host is not None and self._host.link_jobs is not None:
-            self._host.link_jobs.keys = self._keys()
-            self._host.renew_window()
-
-    def _keys(self) -> LinkKeys:
-        key, peers = self._options.key, self._peers.lines if self._peers is not None else ()
-        if key is None:
-            return LinkKeys(is_insecure=self._options.is_insecure)
-        hosts = {line.name: line.key for line in peers if line.role is Role.HOST}
-        return LinkKeys(key.public, key.secret, hosts, tuple(line.key for line in peers if line.role is not Role.HOST))
+                assert_never(told)
 
     # -- effects ----------------------------------------------------------------------------------------------------
 
     def _carry_out(self, effect: events.Effect) -> None:
         match effect:
             case events.Send(message):
-                self._line.send(message)
+                self._broker.send(message)
             case events.Remember(memory):
                 self._remember(memory)
             case events.Prepare(ticket, setup_id):
@@ -242,9 +203,7 @@ class Node:
             case events.MakeRings(ticket, run):
                 self._make_rings(ticket, run)
             case events.CloseBooks():
-                assert self._host is not None
-                facts = self._facts(self._host)
-                self._background.do(partial(close_books, effect, self._host, facts, self._clock.clock()))
+                self._close_books(effect)
             case events.Clear():
                 self._clear()
             case events.CutLink(link):
@@ -257,6 +216,10 @@ class Node:
             case _:
                 assert self._host is not None
                 self._host.carry_out(effect)
+
+    def _close_books(self, effect: events.CloseBooks) -> None:
+        assert self._host is not None
+        self._background.do(partial(close_books, effect, self._host, self._facts(self._host), self._broker.clock))
 
     def _remember(self, memory: Memory) -> None:
         try:
@@ -271,7 +234,7 @@ class Node:
         if self._state.has_setup(setup_id):
             self._background.do(self._loading(ticket, setup_id))
         else:
-            self._fetching = (ticket, Fetching(setup_id))
+            self._broker.fetch(ticket, setup_id)
 
     def _loading(self, ticket: int, setup_id: str) -> Callable[..., Loaded]:
         return partial(load, self._state, self._options.name, ticket, setup_id)
@@ -280,23 +243,34 @@ class Node:
         assert self._setup is not None
         try:
             host = self._new_host(run, self._brain.plan)
-            (host.folder.path / KEPT).touch()
+            if self._options.orphans_s:
+                (host.folder.path / KEPT).touch()
         except (OSError, FolderInUse) as error:
             self._inbox.append(events.Impossible(ticket, f"making the folder of run {run}: {error}"))
             return
         self._host = host
-        name = f"{host.setup.run_prefix}run{run:06d}_{self._options.name}"
-        self._background.do(
-            partial(make_place, ticket, host, self._options.data / name, self._state, self._options.on_log)
-        )
+        choose = partial(self._choose_directory, host)
+        self._background.do(partial(make_place, ticket, host, choose, self._state, self._options.on_log))
+
+    def _choose_directory(self, host: HostRun) -> Path | None:
+        """Where a run is to write; called beside the loop."""
+        name = f"{host.setup.run_prefix}run{host.number:06d}_{self._options.name}"
+        return unused_directory(self._options.data / name)
+
+    @property
+    def run_directory(self) -> Path | None:
+        """Where the last run writes; None before the first."""
+        return self._state.run_directory()
 
     def _new_host(self, run: int, plan: Any) -> HostRun:
         setup, cluster = self._setup, self._plan
         assert setup is not None
         assert cluster is not None
-        around = Surroundings(self._selector, partial(self._emit, run), self._say, _ORPHANS_S)
+        around = Surroundings(self._selector, partial(self._emit, run), self._say, self._options.orphans_s)
         partition = self._partition(run)
-        jobs = LinkJobs(setup, cluster, self._options.name, self._keys()) if setup.hosts else None
+        window = self._options.window
+        has_jobs = bool(setup.hosts or window)
+        jobs = LinkJobs(setup, cluster, self._options.name, self._broker.keys(), window) if has_jobs else None
         host = HostRun(setup, plan, run, partition, Folder.of(partition), around, jobs)
         host.restarts = self._brain.restarts_of
         host.books.asked = time.time()
@@ -317,9 +291,13 @@ class Node:
             host.books.begun = time.time() - facts.running_s
         return facts
 
+    def _has_place(self, log: RunLog) -> None:
+        """The run has a directory, and there is its log."""
+        self._log = log
+
     def _clear(self) -> None:
         """End the processes of the run; what else there is of it goes when nothing works on it any more."""
-        self._fetching = None
+        self._broker.fetch_no_more()
         host, self._host = self._host, None
         log, self._log = self._log, None
         if host is not None:
@@ -330,34 +308,34 @@ class Node:
 
     def _look(self, now: float) -> None:
         host = self._host
-        clock = self._clock.clock()
-        is_off = clock is not None and clock.is_off()
-        if is_off != self._is_clock_off:
-            self._is_clock_off = is_off
-            text = (
-                f"the clock of this host is {clock.offset_s:+.3f} s off the broker's"
-                if is_off and clock
-                else "the clock agrees again"
-            )
-            self._say("warning" if is_off else "info", text, "clock")
-        is_in_run = host is not None and bool(host.rings) and self._brain.part is not None
+        self._broker.look_at_clock()
+        is_in_run = host is not None and bool(host.rings.by_name) and self._brain.part is not None
         if host is not None and is_in_run and not self._brain.is_closing:
             host.look()
-            self._emit(host.number, runs.Tick(host.is_drained))
+            self._emit(host.number, runs.Tick(host.rings.is_drained))
             if host.is_news:
                 host.is_news = False
                 self._background.do(partial(save_books, host, self._facts(host)))
+            if now >= host.disks.due and not self._is_at_disks:
+                self._is_at_disks = True
+                self._background.do(partial(look_at_disks, host, host.rings.buffered_bytes))
         if now - self._figures_at >= FIGURES_S:
             self._figures_at = now
             shown = host if is_in_run else None
-            line = ClockLine(clock.offset_s, clock.jitter_s, clock.jumps) if clock is not None else None
-            self._inbox.append(events.Looked(self._figures(shown, line, now)))
+            if shown is not None and not self._brain.is_closing:
+                shown.look_at_processes()
+            said = self._shm.look()
+            if said is not None:
+                self._say(*said)
+            self._inbox.append(events.Looked(self._figures(shown, self._broker.clock_line, now)))
 
     def _figures(self, host: HostRun | None, clock: ClockLine | None, now: float) -> events.Figures:
         state = host_line(self._options.data)
         if host is None or self._plan is None or self._setup is None:
             return events.Figures(clock=clock, host=state)
-        buffers = host.buffer_lines(now)
+        disk = host.disks.watch
+        state = replace(state, disk_left_s=disk.left_s, disk_wish=disk.wish)
+        buffers = host.rings.lines(now)
         is_counted = self._plan.counted_node == self._options.name
         counted = next((b.committed for b in buffers if b.name == self._setup.counted_buffer), 0) if is_counted else 0
         return events.Figures(counted, buffers, host.link_lines(), clock, state)
@@ -377,9 +355,18 @@ class Node:
                     if log is not None and host is not self._host:
                         log.close()  # the run was given up meanwhile
                     elif log is not None:
-                        self._log = log
+                        self._has_place(log)
+                        for problem in host.disks.problems:
+                            self._say("warning", problem, "disk")
                         host.start_window()
                     self._inbox.append(event)
+                case DisksSeen(host, found):
+                    self._is_at_disks = False
+                    for say in host.disks.note(found, time.monotonic()):
+                        self._say(say.level, say.text, "disk")
+                case Recovered(found):
+                    for run in found:
+                        self._say("warning", run.line())
                 case Saved(problem):
                     if problem:
                         self._say("error", problem, "run")
@@ -395,6 +382,7 @@ class Node:
             boot = self._recall(memory, memory.setup_id)
         if self._host is None:
             clear_left(self._state.tag)
+        self._background.do(partial(recover_left, self._options.data))
         self._handle(boot)
 
     def _recall(self, memory: Memory, setup_id: str) -> events.Boot:
@@ -413,7 +401,7 @@ class Node:
             return events.Boot(memory, plan)
         host = self._new_host(memory.run, plan)
         try:
-            host.attach_rings()
+            host.rings.attach()
         except SegmentError as error:
             host.close()
             self._say("error", f"run {memory.run} cannot go on: {error}")
@@ -428,9 +416,11 @@ class Node:
         self._notifier.stopping()
         if self._host is not None:
             self._host.leave()
-        self._background.close()
+        for result in self._background.close():
+            if isinstance(result, _Buried):
+                result.close()
         self._selector.close()
-        self._line.close()
+        self._broker.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
         if self._log is not None:
@@ -443,11 +433,7 @@ class Node:
             self._log.write(entry)
         else:
             self._options.on_log(entry)
-        self._unsent.append(LogLine(self._options.name, time.time_ns(), level, source, short(text)))
-
-
-def _moment() -> Moment:
-    return Moment(time.monotonic(), time.time_ns())
+        self._broker.log(LogLine(self._options.name, time.time_ns(), level, source, short(text)))
 
 
 def serve(options: NodeOptions) -> None:

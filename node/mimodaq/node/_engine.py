@@ -12,11 +12,13 @@ from selectors import EVENT_READ, DefaultSelector
 from typing import Any, Final
 
 from mimodaq.config import Setup, SetupErrors
+from mimodaq.functions.files import seal_run
 from mimodaq.node._check import check_functions
 from mimodaq.node._folder import Folder
 from mimodaq.node._hostrun import HostRun, Surroundings
 from mimodaq.node._log import LOG, Entry, RunLog
 from mimodaq.node._record import RunFacts, write_record
+from mimodaq.node._recover import recover_killed_runs
 from mimodaq.node._rings import remove_left_overs
 from mimodaq.node._rundir import (
     RECORD,
@@ -28,7 +30,7 @@ from mimodaq.node._rundir import (
 from mimodaq.node._snapshot import Snapshot
 from mimodaq.node._workers import dispatch
 from mimodaq.protocol import run as protocol
-from mimodaq.protocol.parts import WorkerLine
+from mimodaq.protocol.parts import DiskWish, WorkerLine
 from mimodaq.protocol.plan import LOCAL, make_plan
 from mimodaq.protocol.run import State, Verdict
 
@@ -134,6 +136,10 @@ class Engine:
             try:
                 for path in removed:
                     self._say("warning", f"removed {path}, left over from a run that was killed")
+                for problem in self._host.disks.problems:
+                    self._say("warning", problem, "disk")
+                for run in recover_killed_runs(self._setup.output_directory):
+                    self._say("warning", run.line())
                 return self._loop()
             finally:
                 self._log.close()
@@ -154,7 +160,8 @@ class Engine:
             now = time.monotonic()
             self._host.look()
             self._stop_at_limit()
-            self._handle(protocol.Tick(self._host.is_drained))
+            self._look_at_disks(now)
+            self._handle(protocol.Tick(self._host.rings.is_drained))
             if now - self._snapshot_at >= SNAPSHOT_S:
                 self._give_snapshot(now)
         return self._close_books()
@@ -171,11 +178,20 @@ class Engine:
         """The buffer takes no more than the limit by itself; this tells sources that wait for their next event."""
         limit = self._setup.events_limit
         is_on = self._brain.state in (State.RUNNING, State.PAUSED)
-        if limit and is_on and self._host.committed(self._setup.counted_buffer) >= limit:
+        if limit and is_on and self._host.rings.committed(self._setup.counted_buffer) >= limit:
             self._handle(protocol.Command("stop", f"{limit} events are taken"))
 
+    def _look_at_disks(self, now: float) -> None:
+        disks = self._host.disks
+        if now < disks.due:
+            return
+        for say in disks.note(disks.find(self._host.rings.buffered_bytes), now):
+            self._say(say.level, say.text, "disk")
+        if disks.watch.wish is not DiskWish.NONE and self._brain.state is State.RUNNING:
+            self._handle(protocol.Command(disks.watch.wish.value, disks.watch.trouble))
+
     def _give_snapshot(self, now: float) -> None:
-        buffers = self._host.buffer_lines(now)
+        buffers = self._host.rings.lines(now)
         snapshot = Snapshot(
             state=self._brain.state.value,
             run=self._host.number,
@@ -188,6 +204,8 @@ class Engine:
             events=next(b.committed for b in buffers if b.name == self._setup.counted_buffer),
             events_limit=self._setup.events_limit,
             duration_s=self._setup.duration_s,
+            disk_free_bytes=self._host.disks.watch.free,
+            disk_left_s=self._host.disks.watch.left_s,
         )
         if self._snapshot_at:
             self._options.on_snapshot(snapshot)
@@ -211,6 +229,8 @@ class Engine:
             text = f"{host.run_dir / RECORD} could not be written: {error.strerror}"
             self._brain.judge(Verdict.INCOMPLETE, text)
             record = self._record(final=True)
+        for problem in seal_run(host.run_dir, record):
+            self._say("warning", problem)
         level = "info" if self._brain.verdict is Verdict.GOOD else "warning"
         reasons = f" ({'; '.join(self._brain.reasons)})" if self._brain.reasons else ""
         self._say(level, f"run {host.number} ended: {self._brain.verdict.value}{reasons}")

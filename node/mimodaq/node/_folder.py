@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 _SHM: Final = Path("/dev/shm")
 _CHUNK: Final = 65536
@@ -93,6 +93,13 @@ class Folder:
         finally:
             os.close(fd)
 
+    def note_directory(self, run_dir: Path) -> None:
+        """Tell those who look on where the run writes its files."""
+        link = self.path / RUN_DIRECTORY
+        with suppress(OSError):  # no memory is left: the run matters more than what is told of it
+            link.unlink(missing_ok=True)
+            link.symlink_to(run_dir.absolute())
+
     def release(self) -> None:
         """Let go of the folder and leave it as it is."""
         os.close(self._life)
@@ -110,6 +117,17 @@ def _file(folder: Path, label: str, kind: str) -> Path:
 def process_of(folder: Path, label: str) -> int | None:
     """Process id of the living process of that label in the folder of a run; None if there is none."""
     return next(_processes_with(_file(folder, label, "lock")), None)
+
+
+def processes_of(folder: Path) -> dict[str, int]:
+    """All living processes in the folder of a run, by label."""
+    found = {}
+    for path in sorted(folder.glob("*.lock")):
+        label = unquote(path.name.removesuffix(".lock"))
+        pid = process_of(folder, label)
+        if pid is not None:
+            found[label] = pid
+    return found
 
 
 def folder_path(partition: str) -> Path:
@@ -131,8 +149,28 @@ KEPT: Final = "kept"
 """A folder with a file of this name waits for its node daemon to be started again."""
 
 
+RUN_DIRECTORY: Final = "run_directory"
+"""A link to the directory of the run."""
+
+
+def living_folders() -> list[Path]:
+    """The folders of this user's runs on this computer that a node or a process has, the newest first."""
+    found = [path for path in _SHM.glob(f"mimodaq-{os.getuid()}-*") if not _is_dead(path)]
+    return sorted(found, key=lambda path: path.stat().st_ctime, reverse=True)
+
+
+def partition_of(path: Path) -> str:
+    """The inverse of `folder_path`."""
+    return unquote(path.name.split("-", 2)[2])
+
+
+_ONLOOKER: Final = "window[0].lock"
+"""Of the window, which has nothing to show when all others are dead, and leaves with the folder."""
+
+
 def _is_dead(path: Path) -> bool:
-    for file in (path / "life", *path.glob("*.lock")):
+    locks = (file for file in path.glob("*.lock") if file.name != _ONLOOKER)
+    for file in (path / "life", *locks):
         try:
             fd = os.open(file, os.O_RDWR | os.O_CLOEXEC)
         except OSError:

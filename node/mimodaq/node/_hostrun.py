@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,19 +17,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mimodaq.config import Problem, Setup
 from mimodaq.node._check import order_for
+from mimodaq.node._disk import RunDisks
 from mimodaq.node._folder import Folder
 from mimodaq.node._order import Outcome
 from mimodaq.node._quarantine import Quarantine
-from mimodaq.node._record import Books, RunFacts, versions
-from mimodaq.node._rings import Progress, make_ring, ring_segment
-from mimodaq.node._snapshot import buffer_figures
+from mimodaq.node._record import Books, RunFacts, utc, versions, where
+from mimodaq.node._run_rings import RunRings
+from mimodaq.node._rundir import kept_files
 from mimodaq.node._workers import Job, JobError, WorkerProcess, Workers
 from mimodaq.protocol import run as runs
 from mimodaq.protocol.node_events import Fate
-from mimodaq.protocol.parts import BufferLine, GroupLedger, LinkLedger, LinkLine, RingLedger
+from mimodaq.protocol.parts import LinkLedger, LinkLine, RingLedger
 from mimodaq.protocol.plan import FunctionPlan, LinkPlan, NodePlan
 from mimodaq.protocol.run import Verdict, WorkerId
-from mimodaq.ring import Ring, RingError, RingStatus, VerifyError
+from mimodaq.ring import Ring, RingError
 from mimodaq.system import write_file
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 TICK_S: Final = 0.25
 WINDOW: Final = WorkerId("window", 0)
 """The process that lets clients look at events; no run depends on it."""
+WINDOW_AGAIN_S: Final = 5.0
+"""When it has died, or could not be started, it is tried again after this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Surroundings:
 
 @dataclass(slots=True)
 class HostRun:
-    """One run of a setup on this host. Call `make_rings` or `attach_rings` first."""
+    """One run of a setup on this host. Call `make_rings` or `rings.attach` first."""
 
     setup: Setup
     plan: NodePlan
@@ -63,80 +66,64 @@ class HostRun:
     folder: Folder
     around: Surroundings
     link_jobs: LinkJobs | None = None
-    rings: dict[str, Ring] = field(default_factory=dict)
-    """By name on this node."""
     books: Books = field(default_factory=Books)
     problems: list[Problem] = field(default_factory=list)
     run_dir: Path = Path()
     restarts: Callable[[WorkerId], int] = lambda worker: 0
     """How often a worker was started again."""
+    rings: RunRings = field(init=False)
+    disks: RunDisks = field(init=False)
+    """Set with the directory."""
     _workers: Workers = field(init=False)
     _functions: dict[str, FunctionPlan] = field(init=False)
     _links: dict[str, LinkPlan] = field(init=False)
-    _progress: Progress = field(init=False)
     _quarantine: Quarantine = field(init=False)
     _said: set[tuple[str, str]] = field(default_factory=set)
-    _statuses: dict[str, RingStatus] = field(default_factory=dict)
-    _before: dict[str, RingStatus] = field(default_factory=dict)
-    _figures_at: float = 0.0
     is_news: bool = False
     """The books hold something that the record on disk does not."""
     _link_reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _stopped: frozenset[WorkerId] = frozenset()
+    _window_due: float | None = None
+    """When the window is to be started again."""
 
     def __post_init__(self) -> None:
         self._workers = Workers(self.around.selector, self.folder, self._on_report, self._on_output, self._on_exit)
         self._functions = {f.name: f for f in self.plan.functions}
         self._links = {link.name: link for link in (*self.plan.outgoing, *self.plan.incoming)}
-        self._progress = Progress(self.plan)
+        self.rings = RunRings(self.setup, self.plan, self.partition)
 
     # -- rings and directory ------------------------------------------------------------------------------------
 
-    def segment(self, ring: str) -> str:
-        """Name of the segment of one of the rings."""
-        return ring_segment(self.partition, self.plan.node, ring)
-
     def make_rings(self, *, held: bool = False) -> None:
         """Make all rings; `held` = writers of sources wait. Raises SegmentError, and has made none then."""
-        try:
-            for ring in self.plan.rings:
-                made = make_ring(self.setup, ring, self.number, self.segment(ring.name), self.folder)
-                self.rings[ring.name] = made
-                if held and ring.is_source:
-                    made.pause()
-        except BaseException:
-            self.remove_rings()
-            raise
-
-    def attach_rings(self) -> None:
-        """Attach to the rings of an earlier life. Raises SegmentError if one is missing."""
-        for ring in self.plan.rings:
-            self.rings[ring.name] = Ring.attach(self.segment(ring.name))
-
-    def remove_rings(self) -> None:
-        """Remove the names of all rings."""
-        for ring in self.rings.values():
-            ring.unlink()
-        self.rings.clear()
+        self.rings.make(self.number, self.folder, held=held)
 
     def use_directory(self, run_dir: Path) -> None:
         """Set where the run writes."""
         self.run_dir = run_dir
+        self.disks = RunDisks(self.setup.disk, run_dir)
+        self.folder.note_directory(run_dir)
         self._quarantine = Quarantine(run_dir, self.books.quarantine)
 
     def start_window(self) -> None:
         """Start the process that lets clients look at events."""
-        if self.link_jobs is not None and self.renew_window():
+        self._window_due = None
+        if self.link_jobs is None:
+            return
+        if self.renew_window():
             self._start(WINDOW, self.link_jobs.window(self._window_file))
+        else:
+            self._window_due = time.monotonic() + WINDOW_AGAIN_S
 
     def renew_window(self) -> bool:
         """Tell the window who may look; whether there can be one."""
         assert self.link_jobs is not None
-        segments = {name: ring.segment for name, ring in self.rings.items()}
+        segments = {name: ring.segment for name, ring in self.rings.by_name.items()}
         try:
             text = self.link_jobs.window_order(segments)
             write_file(self._window_file, text.encode())
         except (JobError, OSError) as error:
-            self.around.say("warning", f"nobody can look at events of this host: {error}", str(WINDOW))
+            self._say_once("warning", f"nobody can look at events of this host: {error}", str(WINDOW))
             return False
         return True
 
@@ -152,15 +139,15 @@ class HostRun:
             case runs.Launch(worker):
                 self._launch(worker)
             case runs.PauseSources():
-                self._each(self.plan.source_rings, Ring.pause)
+                self.rings.each(self.plan.source_rings, Ring.pause)
             case runs.ResumeSources():
-                self._each(self.plan.source_rings, Ring.resume)
+                self.rings.let_sources_go()
             case runs.EndSources():
                 self.books.stop_asked = self.books.stop_asked or time.time()
-                self._each(self.plan.source_rings, Ring.end)
+                self.rings.each(self.plan.source_rings, Ring.end)
             case runs.CloseBuffers():
                 self.books.stop_asked = self.books.stop_asked or time.time()
-                self._each(self.rings, Ring.close)
+                self.rings.each(self.rings.by_name, Ring.close)
             case runs.Interrupt(worker):
                 self._workers.signal(worker, signal.SIGTERM)
             case runs.Kill(worker):
@@ -169,15 +156,11 @@ class HostRun:
                 self._let_go_of(self._links[worker.function])
             case runs.GiveUp(worker):
                 rings = self._functions[worker.function].rings
-                self._each((rings[b] for b in self.setup.functions[worker.function].writes), Ring.give_up_writer)
+                self.rings.each((rings[b] for b in self.setup.functions[worker.function].writes), Ring.give_up_writer)
             case runs.Say(level, text):
                 self.around.say(level, text, "run")
             case runs.Finish():
                 pass  # the owner sees the state
-
-    def _each(self, names: Iterable[str], action: Callable[[Ring], None]) -> None:
-        for name in names:
-            action(self.rings[name])
 
     def _let_go_of(self, link: LinkPlan) -> None:
         assert self.link_jobs is not None
@@ -216,27 +199,39 @@ class HostRun:
             process=worker.process,
             processes=function.processes,
             run_dir=str(self.run_dir),
-            segments={buffer: self.segment(ring) for buffer, ring in function.rings.items()},
-            all_segments=tuple(self.segment(ring) for ring in self.rings),
-            source_segments=tuple(self.segment(ring) for ring in ended_by_orphans),
+            segments={buffer: self.rings.segment(ring) for buffer, ring in function.rings.items()},
+            all_segments=tuple(self.rings.segment(ring) for ring in self.rings.by_name),
+            source_segments=tuple(self.rings.segment(ring) for ring in ended_by_orphans),
             restarts=self.restarts(worker),
             outlives_node_s=self.around.outlives_node_s,
-            run_info={
-                "run": self.number,
-                "setup": self.setup.path.name,
-                "configuration": self.setup.resolved(),
-                "versions": versions(),
-            },
+            run_info=self._run_info(),
+            spill=tuple(str(place) for place in self.disks.spill),
+            reserve_bytes=self.setup.disk.reserve_bytes,
         )
         return Job.of(order)
 
+    def _run_info(self) -> dict[str, Any]:
+        """What is known of the run when it begins, for its data files."""
+        place = where()
+        return {
+            "run": self.number,
+            "setup": self.setup.path.name,
+            "started": utc(self.books.asked),
+            **({"node": self.plan.node} if self.setup.hosts else {"operator": place["user"]}),
+            "where": place,
+            "configuration": self.setup.resolved(),
+            "versions": versions(),
+            "kept": kept_files(self.setup),
+        }
+
     def _end_of(self, link: LinkPlan) -> str:
         """Segment of this node's end of a link."""
-        return self.segment(link.from_ring if link.sender == self.plan.node else link.to_ring)
+        return self.rings.segment(link.from_ring if link.sender == self.plan.node else link.to_ring)
 
     def adopt(self) -> dict[WorkerId, Fate]:
         """Take over the processes of an earlier life; what has become of each."""
-        self._workers.adopt(WINDOW)
+        if not self._workers.adopt(WINDOW).pid:
+            self._window_due = time.monotonic()
         fates = {}
         for plan in self.plan.workers():
             entry = self._workers.adopt(plan.id)
@@ -258,29 +253,24 @@ class HostRun:
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
-    def look(self) -> dict[str, RingStatus]:
-        """Read every figure from the segments, give back what dead processes hold, collect the quarantine."""
-        statuses = {}
-        for name, ring in self.rings.items():
-            ring.reap()
-            statuses[name] = ring.status()
-            if any(group.aside for group in statuses[name].groups):
-                self._collect_quarantine(name, ring)
-                statuses[name] = ring.status()
-        self._statuses = statuses
-        moved = self._progress.look(statuses)
+    def look(self) -> None:
+        """Read every figure from the rings, give back what dead processes hold, collect the quarantine."""
+        moved = self.rings.look(self._collect_quarantine)
         if moved:
             self.around.emit(runs.Moved(moved))
-        return statuses
 
-    @property
-    def is_drained(self) -> bool:
-        """Whether no event was left that a living worker could get, at the last look."""
-        return all(g.pending + g.reading == 0 for s in self._statuses.values() for g in s.groups)
-
-    def committed(self, ring: str) -> int:
-        """Events of a ring now."""
-        return self.rings[ring].status().committed
+    def look_at_processes(self) -> None:
+        """Tell of processes that were stopped, or that go on; a stopped one is not dead and keeps what it holds."""
+        stopped = self._workers.stopped()
+        for worker in sorted(stopped - self._stopped, key=str):
+            text = f"{worker} is stopped by a signal: it lives and does nothing, and what it holds waits"
+            self.around.say("warning", text, "run")
+        for worker in sorted(self._stopped - stopped, key=str):
+            if worker in self._workers.running:
+                self.around.say("info", f"{worker} goes on", "run")
+        self._stopped = stopped
+        if self._window_due is not None and time.monotonic() >= self._window_due:
+            self.start_window()
 
     def _collect_quarantine(self, name: str, ring: Ring) -> None:
         try:
@@ -292,20 +282,13 @@ class HostRun:
                 text = f"{taken} event(s) of {name} killed their reader too often and were set aside"
                 self.around.say("error", text, "run")
 
-    def buffer_lines(self, now: float) -> tuple[BufferLine, ...]:
-        """Figures of all rings since the last call, from the last look."""
-        seconds = now - self._figures_at
-        lines = tuple(buffer_figures(n, s, self._before.get(n), seconds) for n, s in self._statuses.items())
-        self._before, self._figures_at = dict(self._statuses), now
-        return lines
-
     def link_lines(self) -> tuple[LinkLine, ...]:
         """Figures of all links, as their processes have last reported them."""
         if self.link_jobs is None:
             return ()
         lines = []
         for link in self._links.values():
-            status = self._statuses.get(link.from_ring if link.sender == self.plan.node else link.to_ring)
+            status = self.rings.statuses.get(link.from_ring if link.sender == self.plan.node else link.to_ring)
             lines.append(self.link_jobs.line(link, self._link_reports.get(link.name, {}), status))
         return tuple(lines)
 
@@ -356,12 +339,11 @@ class HostRun:
 
     def _on_exit(self, process: WorkerProcess) -> None:
         if process.id == WINDOW:
-            self.around.say(
-                "warning", f"nobody can look at events of this host any more: {process.reason}", str(WINDOW)
-            )
+            text = f"nobody can look at events of this host for a while: {process.reason}"
+            self.around.say("warning", text, str(WINDOW))
+            self._window_due = time.monotonic() + WINDOW_AGAIN_S
             return
-        for ring in self.rings.values():
-            ring.reap()
+        self.rings.reap()
         self.look()
         is_early = process.outcome is Outcome.DONE and not self._has_input_ended(process.id)
         is_fatal = process.outcome is Outcome.FATAL
@@ -376,7 +358,7 @@ class HostRun:
         inputs = function.reads or (function.observes if function.writes else ())
         has_sister = any(other.function == worker.function for other in self._workers.running)
         for name in inputs:
-            status = self.rings[plan.rings[name]].status()
+            status = self.rings.by_name[plan.rings[name]].status()
             pending = sum(group.pending for group in status.groups if group.name == worker.function)
             if not status.is_ended or (pending and not has_sister):
                 return False
@@ -387,22 +369,10 @@ class HostRun:
     def audit(self) -> list[tuple[Verdict, str]]:
         """What is wrong with the rings now that all processes have gone."""
         found = [(Verdict.DEGRADED, reason) for reason in dict.fromkeys(self.books.flags)]
-        for name, ring in self.rings.items():
-            status = self._statuses[name] = ring.status()
-            try:
-                ring.verify()
-            except VerifyError as error:
-                found.append((Verdict.INCOMPLETE, f"the books of {name} contradict each other: {error}"))
-            for group in status.groups:
-                left = group.pending + group.reading + group.aside
-                if left:
-                    found.append((Verdict.INCOMPLETE, f"{left} events of {name} were not worked off by {group.name}"))
-                if group.quarantined:
-                    text = f"{group.quarantined} events of {name} are in quarantine, kept from {group.name}"
-                    found.append((Verdict.TAINTED, text))
+        found += self.rings.audit()
         if self.link_jobs is not None:
             for link in self.plan.outgoing:
-                dropped = self.link_jobs.dropped(link, self.rings)
+                dropped = self.link_jobs.dropped(link, self.rings.by_name)
                 if dropped:
                     text = f"{dropped} events of {link.from_ring} were thrown away: the link {link.name} was given up"
                     found.append((Verdict.INCOMPLETE, text))
@@ -412,20 +382,11 @@ class HostRun:
 
     def ledgers(self) -> tuple[tuple[RingLedger, ...], tuple[LinkLedger, ...]]:
         """Where every event went, in rings and over links, from the last look."""
-        rings = tuple(
-            RingLedger(
-                name,
-                tuple(
-                    GroupLedger(g.name, g.committed, g.released, g.quarantined, g.pending + g.reading + g.aside)
-                    for g in status.groups
-                ),
-            )
-            for name, status in self._statuses.items()
-        )
+        rings = self.rings.ledgers()
         if self.link_jobs is None:
             return rings, ()
         links = tuple(
-            LinkLedger(link.name, link.sender == self.plan.node, self.link_jobs.moved(link, self.rings))
+            LinkLedger(link.name, link.sender == self.plan.node, self.link_jobs.moved(link, self.rings.by_name))
             for link in self._links.values()
             if not link.is_copies
         )
@@ -433,7 +394,7 @@ class HostRun:
 
     def record(self, facts: RunFacts, *, final: bool) -> dict[str, Any]:
         """The content of run.json; `final` = the verdict is known."""
-        return self.books.record(self.setup, self.number, facts, self._statuses, final=final)
+        return self.books.record(self.setup, self.number, facts, self.rings.statuses_in_run(), final=final)
 
     def end_processes(self) -> None:
         """End all processes by force."""
@@ -442,7 +403,7 @@ class HostRun:
     def close(self) -> None:
         """End all processes, remove the rings and the folder."""
         self._workers.close()
-        self.remove_rings()
+        self.rings.remove()
         self.folder.remove()
 
     def leave(self) -> None:

@@ -42,6 +42,8 @@ class LinkJobs:
     plan: ClusterPlan
     node: str
     keys: LinkKeys
+    window_endpoint: str = ""
+    """Where clients look at events, if the setup does not say."""
     cut: set[str] = field(default_factory=set)
 
     def job(self, link: LinkPlan, segment: str) -> Job:
@@ -57,11 +59,10 @@ class LinkJobs:
 
     def window_order(self, segments: Mapping[str, str]) -> str:
         """What the window is told: rings by name, and who may look. Raises JobError."""
-        endpoint = f"tcp://{host_address(self.setup, self.node)}:{self.setup.hosts[self.node].data_port}"
         try:
             return WindowOrder(
                 self.node,
-                endpoint,
+                self.window_endpoint or self._window_of_setup(),
                 dict(segments),
                 self.keys.public,
                 self.keys.secret,
@@ -70,6 +71,9 @@ class LinkJobs:
             ).encode()
         except LinkError as error:
             raise JobError(str(error)) from error
+
+    def _window_of_setup(self) -> str:
+        return f"tcp://{host_address(self.setup, self.node)}:{self.setup.hosts[self.node].data_port}"
 
     def is_sender(self, link: LinkPlan) -> bool:
         """Whether this node has the sending end."""

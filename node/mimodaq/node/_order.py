@@ -48,8 +48,14 @@ class Order:
     restarts: int = 0
     """How often this worker was started before."""
     check_only: bool = False
+    is_here: bool = True
+    """Whether this host is going to run the function; false when a setup for other hosts is only checked."""
     dtypes: dict[str, np.dtype[Any]] = field(default_factory=dict)
     """Event dtype of each of its buffers."""
+    spill: tuple[str, ...] = ()
+    """Folders for this run on other disks."""
+    reserve_bytes: int = 0
+    """Of each disk, that no event may take."""
     outlives_node_s: float = 0.0
     """How long it goes on without its node, which may be started again."""
 

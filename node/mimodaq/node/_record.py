@@ -111,10 +111,13 @@ def buffer_record(status: RingStatus, running_s: float) -> dict[str, Any]:
 
 
 def write_record(run_dir: Path, record: Mapping[str, Any]) -> Path:
-    """Write `run.json` so that a reader sees the old or the new one, never half of it."""
+    """Write `run.json` so that there is the old or the new one, never half of it, even after a power cut."""
     path = run_dir / RECORD
     temporary = path.with_suffix(".json.part")
-    temporary.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(record, indent=2, default=str) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)
     return path
 

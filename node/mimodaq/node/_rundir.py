@@ -124,6 +124,11 @@ def files_to_keep(setup: Setup) -> Iterator[tuple[Path, Path]]:
             yield path, _relative(path, setup.folder)
 
 
+def kept_files(setup: Setup) -> list[str]:
+    """What a run keeps of its setup, by name in the run directory: the resolved one first, then what it was made of."""
+    return [RESOLVED, *dict.fromkeys(str(target) for _, target in files_to_keep(setup))]
+
+
 def kept_modules(setup: Setup) -> dict[str, Path]:
     """For each function from a user's file: where its module is kept, relative to the run directory."""
     return {

@@ -12,14 +12,17 @@ from datetime import datetime
 from pathlib import Path
 
 from mimodaq.config import BundleError, Setup, SetupErrors
+from mimodaq.functions.files import seal_run
 from mimodaq.node._check import check_functions
 from mimodaq.node._hostrun import HostRun
 from mimodaq.node._log import LOG, Entry, RunLog
 from mimodaq.node._record import RunFacts, write_record
+from mimodaq.node._recover import RecoveredRun, recover_killed_runs
 from mimodaq.node._rundir import RunDirectoryError, make_run_directory
 from mimodaq.node._state import NodeState
 from mimodaq.protocol import node_events as events
 from mimodaq.protocol.clock import Clock
+from mimodaq.protocol.disk import DiskLook
 from mimodaq.protocol.plan import ClusterPlan, make_plan
 from mimodaq.protocol.run import Verdict
 from mimodaq.ring import SegmentError
@@ -53,6 +56,31 @@ class Saved:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class DisksSeen:
+    """What was found on the disks of a run, or why that cannot be told."""
+
+    host: HostRun
+    found: DiskLook | str
+
+
+def look_at_disks(host: HostRun, buffered: int) -> DisksSeen:
+    """Look at the disks of a run; a disk of another computer may take long to answer."""
+    return DisksSeen(host, host.disks.find(buffered))
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What runs that were killed had left has been completed, as far as it was possible."""
+
+    runs: tuple[RecoveredRun, ...]
+
+
+def recover_left(data: Path) -> Recovered:
+    """Complete what runs that were killed have left below a directory."""
+    return Recovered(tuple(recover_killed_runs(data)))
+
+
 def load(state: NodeState, node: str, ticket: int, setup_id: str, raw: bytes | None = None) -> Loaded:
     """Keep the setup if it has just come (`raw`), load it, and see that this node can do its part."""
     try:
@@ -76,20 +104,22 @@ def load(state: NodeState, node: str, ticket: int, setup_id: str, raw: bytes | N
     return Loaded(events.Prepared(ticket, plan.nodes[node]), setup, plan)
 
 
-def make_place(ticket: int, host: HostRun, directory: Path, state: NodeState, on_log: Callable[[Entry], None]) -> Made:
-    """Make the rings, those of sources held, and the run directory."""
+def make_place(
+    ticket: int, host: HostRun, choose: Callable[[], Path | None], state: NodeState, on_log: Callable[[Entry], None]
+) -> Made:
+    """Make the rings, those of sources held, and the run directory: the chosen one; None = as named by the setup."""
     try:
         host.make_rings(held=True)
-        host.use_directory(make_run_directory(host.setup, _unused(directory), datetime.now()))
+        host.use_directory(make_run_directory(host.setup, choose(), datetime.now()))
         state.keep_run_directory(host.run_dir)
         return Made(events.RingsMade(ticket), host, RunLog(host.run_dir / LOG, on_log))
     except (SegmentError, RunDirectoryError) as error:
         return Made(events.Impossible(ticket, str(error)), host)
     except OSError as error:
-        return Made(events.Impossible(ticket, f"{error.filename or directory}: {error.strerror}"), host)
+        return Made(events.Impossible(ticket, f"{error.filename or host.run_dir}: {error.strerror}"), host)
 
 
-def _unused(path: Path) -> Path:
+def unused_directory(path: Path) -> Path:
     """The path, or with `-2`, `-3`... the first that is not there."""
     attempt, found = 1, path
     while found.exists():
@@ -120,9 +150,11 @@ def close_books(effect: events.CloseBooks, host: HostRun, facts: RunFacts, clock
             "jumps": clock.jumps,
         }
     record = host.record(facts.judged(verdict, (*effect.reasons, *(reason for _, reason in findings))), final=True)
-    record["node"] = host.plan.node
+    if host.setup.hosts:
+        record["node"] = host.plan.node
     try:
         write_record(host.run_dir, record)
     except OSError as error:
         findings = (*findings, (Verdict.INCOMPLETE, f"{host.run_dir}: writing the record: {error.strerror}"))
-    return events.BooksClosed(effect.ticket, rings, links, findings)
+    unsealed = [(Verdict.DEGRADED, problem) for problem in seal_run(host.run_dir, record)]
+    return events.BooksClosed(effect.ticket, rings, links, (*findings, *unsealed))

@@ -23,6 +23,10 @@ class Snapshot:
     """Events of the counted buffer."""
     events_limit: int | None
     duration_s: float | None
+    disk_free_bytes: int | None = None
+    """Where events are written."""
+    disk_left_s: float | None = None
+    """How long until the run must end for want of space; None if that is not known or the disk does not fill."""
 
     @property
     def progress(self) -> float | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from mimodaq.config import BundleError, Setup, load_unpacked, unpack_setup
@@ -21,9 +23,10 @@ _RUN: Final = "run_directory"
 class NodeState:
     """The state folder of one node; one daemon has it at a time."""
 
-    def __init__(self, folder: Path) -> None:
-        """Take the folder. Raises LockedError, OSError."""
+    def __init__(self, folder: Path, here: Mapping[str, Setup] = MappingProxyType({})) -> None:
+        """Take the folder; setups that are `here` (by name) never travel. Raises LockedError, OSError."""
         self.folder = private_folder(folder)
+        self._here = here
         self._lock = FolderLock(folder, "a node daemon", "Stop that one first, or use another --state folder")
         self._setups = private_folder(folder / "setups")
         self.epoch = next_epoch(read_number(folder / _EPOCH), time.time())
@@ -40,11 +43,7 @@ class NodeState:
 
     def memory(self) -> Memory | None:
         """What an earlier life has written down; None if nothing can be read."""
-        try:
-            found = decode((self.folder / _MEMORY).read_bytes())
-        except (FileNotFoundError, ProtocolError):
-            return None
-        return found if isinstance(found, Memory) else None
+        return memory_of(self.folder)
 
     def keep_run_directory(self, path: Path) -> None:
         """Note where the present run writes."""
@@ -59,7 +58,7 @@ class NodeState:
 
     def has_setup(self, setup_id: str) -> bool:
         """Whether a setup need not be fetched."""
-        return (self._setups / setup_id).is_dir()
+        return setup_id in self._here or (self._setups / setup_id).is_dir()
 
     def store_setup(self, setup_id: str, raw: bytes) -> None:
         """Keep a setup that has come. Raises BundleError if it is not what its name says, OSError."""
@@ -69,11 +68,20 @@ class NodeState:
 
     def load_setup(self, setup_id: str) -> Setup:
         """A setup that is here. Raises SetupErrors, BundleError."""
-        return load_unpacked(self._setups / setup_id)
+        return self._here[setup_id] if setup_id in self._here else load_unpacked(self._setups / setup_id)
 
     def release(self) -> None:
         """Let another daemon have the folder."""
         self._lock.release()
+
+
+def memory_of(folder: Path) -> Memory | None:
+    """What the daemon of a state folder has written down; None if nothing can be read."""
+    try:
+        found = decode((folder / _MEMORY).read_bytes())
+    except (FileNotFoundError, ProtocolError):
+        return None
+    return found if isinstance(found, Memory) else None
 
 
 def tag_of(folder: Path) -> str:

@@ -204,6 +204,10 @@ class Workers:
         del self._by_file[entry.reported.path.name], self._by_file[entry.printed.path.name]
         del self.running[entry.id]
 
+    def stopped(self) -> frozenset[WorkerId]:
+        """Those that live and do nothing, because a signal has stopped them (SIGSTOP, a debugger)."""
+        return frozenset(worker for worker, entry in self.running.items() if _is_stopped(entry.pid))
+
     def signal(self, worker: WorkerId, number: int) -> None:
         """Send a signal to a process and what it has started, if it still runs."""
         entry = self.running.get(worker)
@@ -282,6 +286,15 @@ def _signal_group(pid: int, number: int) -> None:
     """Signal a process that has not been waited for, and everything it has started and left in its group."""
     with suppress(ProcessLookupError):  # it has made itself a group elsewhere
         os.killpg(pid, number)
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state = file.read().rpartition(b") ")[2][:1]
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # its end is seen elsewhere
+    return state in (b"T", b"t")
 
 
 def explain_exit(code: int | None) -> str:

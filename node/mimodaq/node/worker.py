@@ -146,7 +146,9 @@ class Worker:
         if problems or misfit:
             return None
         found = check_surroundings(
-            function, order.config, Surroundings.of(order.rb_assign, order.dtypes, order.processes)
+            function,
+            order.config,
+            Surroundings.of(order.rb_assign, order.dtypes, order.processes, order.is_here),
         )
         for entry in found:
             self._report_problem(entry.key, entry.message, entry.suggestion)
@@ -189,6 +191,9 @@ class Worker:
             readers=self._readers,
             writers=writers,
             observers=observers,
+            run_folder=self._run_folder(),
+            spill=tuple(Path(place) for place in order.spill),
+            reserve_bytes=order.reserve_bytes,
             is_stopping=self._is_stopping,
             register=self._register,
             flag=lambda reason: self._reports.send("flag", reason=reason),
@@ -214,6 +219,11 @@ class Worker:
                     end_.close()
                 else:
                     end_.abandon()
+
+    def _run_folder(self) -> Path | None:
+        """The folder in memory that the makers of the rings have told."""
+        folders = (ring.description.get("folder") for ring in self._rings.values())
+        return next((Path(folder) for folder in folders if folder), None)
 
     def _run_mimocorb(self, function: Callable[..., Any]) -> None:
         from mimodaq.mimocorb import call_function

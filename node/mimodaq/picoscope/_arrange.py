@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mimodaq.picoscope._absent import OR_NONE, nobody, refuse_to_guess
 from mimodaq.picoscope._driver import ScopeDriver, Unit
 from mimodaq.picoscope._families import AUTO_ORDER, FAMILIES
 from mimodaq.picoscope._fields import Fields
@@ -70,8 +71,18 @@ def find_driver(settings: Settings) -> ScopeDriver:
         raise LibraryMissingError(f"looking for a scope of any family: no library was found. For example {missing[0]}")
     raise NoScopeError(
         f"looking for a scope of any family: {'; '.join(seen)}. Plug it in, close PicoScope 7 and other programs that "
-        "may hold it; `mimodaq doctor` looks at libraries and permissions."
+        f"may hold it; `mimodaq doctor` looks at libraries and permissions. {OR_NONE}"
     )
+
+
+def look_for(settings: Settings) -> None:
+    """See that library and scope are there, without opening it. Raises ScopeError with the remedy, ScopeLostError."""
+    driver = find_driver(settings)
+    free = driver.units()
+    if settings.serial is None:
+        refuse_to_guess(driver.family, free)
+    if not free or (settings.serial is not None and settings.serial not in free):
+        raise NoScopeError(nobody(driver.family, settings.serial, free))
 
 
 def arrange(driver: ScopeDriver, settings: Settings, fields: Fields) -> Arrangement:

@@ -52,4 +52,5 @@ class Books:
     @property
     def dead_ns(self) -> int:
         """Time in which it would not, for whatever cause, except pauses and gaps."""
-        return sum(self.accounts[cause] for cause in DEAD)
+        accounts = self.accounts
+        return accounts[TRANSFER] + accounts[BUFFER] + accounts[HOST] + accounts[REARM]

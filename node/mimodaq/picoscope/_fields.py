@@ -1,18 +1,14 @@
-"""Which field of the buffer takes what: waveforms of channels, and numbers about each event. Checked before the run."""
+"""Which field of the buffer takes what: waveforms of channels, and numbers about each event. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
 import numpy as np
 
-from mimodaq.picoscope._calibration import full_scale_of
-from mimodaq.picoscope._options import Fault
-from mimodaq.picoscope._settings import Channel, Settings, SettingsError, read_settings
-from mimodaq.picoscope._simulation import read_simulation
+from mimodaq.picoscope._settings import Channel, Settings
 
 NUMBERS: Final[Mapping[str, str]] = {
     "overflow": "channels that have left their range, bit 0 = A",
@@ -79,47 +75,3 @@ def match_fields(settings: Settings, dtype: np.dtype[Any]) -> tuple[Fields | Non
     if faults:
         return None, faults
     return Fields(channels, samples, kind == np.int16, numbers), []
-
-
-class Problem(NamedTuple):
-    """What is wrong with the entry of the function; the form `mimodaq.functions.check_surroundings` hands on."""
-
-    key: tuple[str, ...]
-    message: str
-    suggestion: str = ""
-
-
-class Surroundings(Protocol):
-    """The buffers of the function, before the run."""
-
-    @property
-    def writes(self) -> Mapping[str, np.dtype[Any]]: ...
-    @property
-    def processes(self) -> int: ...
-
-
-def check_before_run(config: Mapping[str, Any], around: Surroundings) -> list[Problem]:
-    """Everything wrong with the options and the buffer of the source, without a scope."""
-    problems = []
-    if around.processes != 1:
-        problems.append(Problem(("num_process",), "picoscope: one process reads a scope; write num_process: 1"))
-    if len(around.writes) != 1:
-        problems.append(Problem(("RB_assign",), f"picoscope writes one buffer, {len(around.writes)} are assigned"))
-    try:
-        settings = read_settings(config)
-    except SettingsError as error:
-        return problems + [_problem(fault) for fault in error.faults]
-    faults: list[Fault] = []
-    read_simulation(settings.simulation, settings.trigger.edge, Path(), faults)
-    problems += [_problem(fault) for fault in faults]
-    for name, dtype in around.writes.items():
-        fields, texts = match_fields(settings, dtype)
-        problems += [Problem(("RB_assign", name), f"picoscope: {name}: {text}") for text in texts]
-        if fields is not None and fields.is_counts and full_scale_of(settings) is None:
-            text = "picoscope: a buffer of counts needs `family` (or `full_scale`): readers must know what a count is"
-            problems.append(Problem(("config", "family"), text))
-    return problems
-
-
-def _problem(fault: Fault) -> Problem:
-    return Problem(("config", fault.option), f"picoscope: {fault.message}", fault.suggestion)

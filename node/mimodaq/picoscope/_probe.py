@@ -13,12 +13,9 @@ from mimodaq.picoscope._families import FAMILIES
 from mimodaq.picoscope._load import INSTALL, LibraryMissingError, find_file
 from mimodaq.picoscope._sdk6000 import open_driver
 from mimodaq.picoscope._status import ScopeError, ScopeLostError
+from mimodaq.picoscope._usb import RULE, USB_DEVICES, USB_NODES, UsbScope, permission, usb_scopes
 
-VENDOR_ID: Final = "0ce9"
-USB_DEVICES: Final = Path("/sys/bus/usb/devices")
-USB_NODES: Final = Path("/dev/bus/usb")
 _USB2_MBIT: Final = 480
-_RULE: Final = "deploy/picoscope/95-mimodaq-pico.rules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +27,6 @@ class Finding:
     """None: worth knowing, no fault."""
     text: str
     remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class UsbScope:
-    """A device of the vendor on the USB."""
-
-    product: str
-    serial: str
-    speed_mbit: int
-    """480 is USB 2, 5000 and more is USB 3."""
-    node: Path
-    """The device file that must be writable."""
-    is_kept_awake: bool
-    """Whether the system is told not to suspend it."""
 
 
 def probe(devices: Path = USB_DEVICES, nodes: Path = USB_NODES) -> list[Finding]:
@@ -99,38 +82,10 @@ def _missing(packages: list[str], *, is_needed: bool) -> Finding:
     )
 
 
-def usb_scopes(devices: Path = USB_DEVICES, nodes: Path = USB_NODES) -> Iterator[UsbScope]:
-    """The vendor's devices on the USB."""
-    for place in sorted(devices.iterdir()) if devices.is_dir() else ():
-        if _read(place / "idVendor") != VENDOR_ID:
-            continue
-        bus, device = _read(place / "busnum"), _read(place / "devnum")
-        speed = _read(place / "speed")
-        yield UsbScope(
-            product=_read(place / "product") or "PicoScope",
-            serial=_read(place / "serial"),
-            speed_mbit=int(float(speed)) if speed.replace(".", "").isdigit() else 0,
-            node=nodes / f"{int(bus or 0):03}" / f"{int(device or 0):03}",
-            is_kept_awake=_read(place / "power" / "control") != "auto",
-        )
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
-
-
 def _usb(scope: UsbScope, serials: set[str], *, has_library: bool) -> Iterator[Finding]:
     what = f"USB {scope.serial or scope.product}"
-    if not os.access(scope.node, os.R_OK | os.W_OK):
-        yield Finding(
-            what,
-            False,
-            f"{scope.product}: this user may not use {scope.node}",
-            f"install {_RULE} (see deploy/picoscope/README.md), then plug the scope in again",
-        )
+    if not scope.may_be_used:
+        yield Finding(what, False, f"{scope.product}: this user may not use {scope.node}", permission())
         return
     yield Finding(what, True, f"{scope.product}: {scope.node} may be used")
     if 0 < scope.speed_mbit < _USB2_MBIT:
@@ -142,7 +97,7 @@ def _usb(scope: UsbScope, serials: set[str], *, has_library: bool) -> Iterator[F
     elif scope.speed_mbit:
         yield Finding(what, True, f"connected with {scope.speed_mbit / 1000:g} Gbit/s")
     if not scope.is_kept_awake:
-        yield Finding(what, False, "the system may suspend it when it is idle", f"install {_RULE}")
+        yield Finding(what, False, "the system may suspend it when it is idle", f"install {RULE}")
     if has_library and scope.serial and scope.serial not in serials:
         yield Finding(
             what,

@@ -116,11 +116,6 @@ class Publisher:
             self._counters: Counters | None = None
             if self._is_counting and (batch.captures > 1 or self._needs_count):
                 self._counters = driver.counters(0, batch.captures)
-                if not is_counting(self._counters):
-                    self._is_counting, self._counters = False, None
-                    self._log.warning(
-                        "the scope's trigger counter does not count: times within a batch are interpolated"
-                    )
             self._times: npt.NDArray[np.float64] | None = None
         self._trigger_offsets: Offsets | None = driver.offsets_ns(first, count) if self._needs_offset else None
 
@@ -133,6 +128,7 @@ class Publisher:
         if self._memory is not None:
             self._convert(events, self._memory[some])
         if self._times is None:
+            self._look_at_counters(batch)
             self._times, self._quality = self._timing(batch)
         slots.timestamp[: self._count] = self._times[some]
         slots.deadtime[: self._count] = batch.dead_ns / max(1, batch.dead_ns + batch.live_ns)
@@ -155,6 +151,13 @@ class Publisher:
             np.multiply(counts[:, row], out.dtype.type(gain * self._factor), out=out)
             if zero:
                 out += out.dtype.type(zero * self._factor)
+
+    def _look_at_counters(self, batch: Batch) -> None:
+        """Use counters only as long as they count; looked at here, as the scope is armed again by now."""
+        asked = self._is_counting and (batch.captures > 1 or self._needs_count)
+        if asked and not is_counting(self._counters):
+            self._is_counting, self._counters = False, None
+            self._log.warning("the scope's trigger counter does not count: times within a batch are interpolated")
 
     def _timing(self, batch: Batch) -> tuple[npt.NDArray[np.float64], int]:
         armed = self._batch_utc_ns

@@ -99,10 +99,13 @@ class Readout:
     captures: int
     """Most captures of a batch."""
     max_latency_ns: int
+    """A batch that is not full after this time is stopped."""
     window_ns: float
     """Length of a capture."""
     rearm_ns: float = 0.0
+    """Dead time between two captures of a batch, if it is known."""
     begin_ns: int = 0
+    """Monotonic time at which the readout began; all other times are of this clock, too."""
     gaps: list[Gap] = field(default_factory=list)
     discarded: int = 0
     """Captures the run had no place for any more when it ended."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from mimodaq.picoscope import _status as st
+from mimodaq.picoscope._absent import nobody, refuse_to_guess
 from mimodaq.picoscope._driver import Counters, Masks, Offsets, Unit
 from mimodaq.picoscope._families import Family
 from mimodaq.picoscope._load import load_family
@@ -77,7 +78,7 @@ class SdkScope:
     def open(self, serial: str | None, bits: int) -> Unit:
         """Open a scope, accepting the power supply it has."""
         if serial is None:
-            self._refuse_to_guess()
+            refuse_to_guess(self.family, self.units())
         status = self._open(serial.encode() if serial else None, self.family.resolutions[bits])
         self._handle = self._word16.value
         power = ""
@@ -88,30 +89,13 @@ class SdkScope:
             handle = self._handle
             self.close()
             if status in (st.OK, st.NOT_FOUND) or not handle:
-                raise NoScopeError(self._nobody(serial))
+                raise NoScopeError(nobody(self.family, serial, self.units()))
             check("OpenUnit", status)
         return Unit(**{name: self.info(code) for name, code in _INFO.items()}, power=power)
 
     def _open(self, serial: bytes | None, resolution: int) -> int:
         more = (resolution,) if self.family.opens_with_resolution else ()
         return int(self.call("OpenUnit")(self._ref16, serial, *more))
-
-    def _refuse_to_guess(self) -> None:
-        found = self.units()
-        if len(found) > 1:
-            raise NoScopeError(
-                f"opening a scope of family {self.family.name}: {len(found)} are plugged in ({', '.join(found)}). "
-                "Say which: `serial: ...`"
-            )
-
-    def _nobody(self, serial: str | None) -> str:
-        found = ", ".join(self.units()) or "none"
-        wanted = f" with serial number {serial}" if serial else ""
-        return (
-            f"opening a scope of family {self.family.name}{wanted}: none answered (library found; free scopes: "
-            f"{found}). Plug it in, close PicoScope 7 and other programs that may hold it, correct `serial` or "
-            "`family`; `mimodaq doctor` looks at cable and permissions."
-        )
 
     def info(self, what: int) -> str:
         """One line of information about the open scope; without one the library tells its version only."""

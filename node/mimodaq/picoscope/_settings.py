@@ -43,6 +43,7 @@ class Channel:
 
     letter: str
     range_v: float
+    """The input goes from minus to plus this, before the offset."""
     coupling: str = "DC"
     offset_v: float = 0.0
     """Added to the signal before it is digitised; subtracted again in volts."""
@@ -64,8 +65,10 @@ class Trigger:
     source: str = "A"
     """A channel, EXT, AUX, or `none` (captures follow each other at once)."""
     level_v: float = 0.0
+    """At the input, whatever the offset."""
     edge: str = "rising"
     delay_s: float = 0.0
+    """From the trigger to the first sample after it."""
     auto_s: float = 0.0
     """Trigger without a signal after this time; 0: never."""
 
@@ -87,6 +90,7 @@ class Settings:
 
     channels: tuple[Channel, ...]
     interval_ns: float
+    """Time between two samples of a channel."""
     trigger: Trigger = Trigger()
     family: str = "auto"
     serial: str | None = None
@@ -105,6 +109,7 @@ class Settings:
     captures: int = 500
     """Most captures of a batch."""
     max_latency_s: float = 0.2
+    """A batch that is not full after this time is ended and read."""
     channels_from_buffer: bool = False
     """Only the channels are read that the buffer has a field for."""
     mode: str = "rapid"
@@ -113,7 +118,7 @@ class Settings:
     unit: str = "V"
     """Unit of buffers of floats."""
     tolerance: float = 0.01
-    """How far the sample interval may be off."""
+    """How far the sample interval may be off, as a part of it."""
     rearm_ns: float = 0.0
     """Dead time between two captures of a batch, if known."""
     simulation: Mapping[str, Any] = field(default_factory=dict)

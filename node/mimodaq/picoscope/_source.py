@@ -17,9 +17,10 @@ from typing import Any, Final
 
 from mimodaq.picoscope import _steps as step
 from mimodaq.picoscope._arrange import Arrangement, arrange, find_driver
+from mimodaq.picoscope._before import check_before_run
 from mimodaq.picoscope._driver import ScopeDriver
 from mimodaq.picoscope._fake import FakeScope
-from mimodaq.picoscope._fields import Fields, check_before_run, match_fields
+from mimodaq.picoscope._fields import Fields, match_fields
 from mimodaq.picoscope._io import FunctionIO
 from mimodaq.picoscope._options import Fault
 from mimodaq.picoscope._publish import Publisher

@@ -24,7 +24,7 @@ def is_counting(counters: Counters | None) -> bool:
     """Whether trigger counters are what they should be: growing. Some models answer, but do not count."""
     if counters is None or len(counters) < 2:
         return counters is not None
-    steps = np.diff(counters) & _MASK
+    steps = (counters[1:] - counters[:-1]) & _MASK
     return bool((steps > 0).all() and (steps < _MASK >> np.uint64(1)).all())
 
 

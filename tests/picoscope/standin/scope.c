@@ -3,6 +3,7 @@
  * One source for three interfaces: compiled with -DAPI=ps3000a and, as the family has them, -DOVERSAMPLE, -DRESOLUTION,
  * -DTRIGGER_INFO, -DPOWER. It answers wrong order with the status a scope gives, writes registered lengths only, counts calls,
  * and follows a script set by fake_set() or the environment variable MIMODAQ_FAKE_SCOPE ("rate=100,unplug_after=300").
+ * "cable=PATH" in that variable: it is plugged in as long as that file exists, whoever removes it.
  */
 #define _GNU_SOURCE
 #include <math.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define JOIN2(a, b) a##b
 #define JOIN(a, b) JOIN2(a, b)
@@ -50,6 +52,12 @@ static double *entry(const char *name) {
 #define get(name) AT(name)
 
 #define GONE (get("lost_status") ? (Status)get("lost_status") : (Status)NOT_RESPONDING)
+
+static char *cable;
+static int is_gone(void) { /* stays so until it is opened again */
+    if (cable && access(cable, F_OK)) *entry("unplugged") = 1;
+    return get("unplugged") != 0;
+}
 
 static int16_t *recording;
 static size_t rec_events, rec_channels, rec_samples;
@@ -143,6 +151,8 @@ __attribute__((constructor)) static void begin(void) {
             char *channels = strrchr(value, ':');
             *channels++ = 0;
             if (fake_load(value, atoi(channels), atoi(samples)) < 0) abort();
+        } else if (!strcmp(part, "cable")) {
+            cable = strdup(value);
         } else *entry(part) = atof(value);
     }
     free(copy);
@@ -152,7 +162,7 @@ __attribute__((constructor)) static void begin(void) {
 #define UNIT(name) \
     ++AT("calls." name); \
     if (h < 1 || h > UNITS || !unit[h - 1].is_open) return INVALID_HANDLE; \
-    if (get("unplugged")) return GONE; \
+    if (is_gone()) return GONE; \
     Unit *u = &unit[h - 1]; (void)u
 
 /* -- which scope --------------------------------------------------------------------------------------------------- */
@@ -162,7 +172,8 @@ static void serial_of(int i, char *out) { sprintf(out, "FAKE/%04d", i + 1); }
 Status FN(EnumerateUnits)(int16_t *count, char *serials, int16_t *length) {
     ++AT("calls.EnumerateUnits");
     int n = 0, used = 0;
-    for (int i = 0; i < get("units") && !get("unplugged"); i++) {
+    int plugged = cable ? !access(cable, F_OK) : !get("unplugged");
+    for (int i = 0; i < get("units") && plugged; i++) {
         if (unit[i].is_open) continue;
         char one[16];
         serial_of(i, one);
@@ -178,7 +189,8 @@ Status FN(EnumerateUnits)(int16_t *count, char *serials, int16_t *length) {
 static Status open_unit(int16_t *handle, const char *serial, int resolution) {
     ++AT("calls.OpenUnit");
     *handle = 0;
-    if (get("unplugged")) {
+    if (is_gone()) {
+        if (cable && access(cable, F_OK)) return NOT_FOUND;
         if (get("failed_opens") > 0) { --*entry("failed_opens"); return NOT_FOUND; }
         *entry("unplugged") = 0; *entry("unplug_after") = 0; *entry("unplug_in_transfer") = 0;
         for (int i = 0; i < UNITS; i++) unit[i].is_open = 0;
@@ -445,11 +457,11 @@ Status FN(IsReady)(int16_t h, int16_t *ready) {
     if (h < 1 || h > UNITS || !unit[h - 1].is_open) return INVALID_HANDLE;
     Unit *u = &unit[h - 1];
     *ready = 0;
-    if (!u->running) { *ready = (int16_t)u->has_data; return get("unplugged") ? GONE : OK; }
+    if (!u->running) { *ready = (int16_t)u->has_data; return is_gone() ? GONE : OK; }
     uint32_t n = count_done(u);
-    if (n < u->wanted && !get("unplug_after") && !get("unplugged")) return OK;
+    if (n < u->wanted && !get("unplug_after") && !is_gone()) return OK;
     if (get("unplug_after") && !get("unplug_in_transfer") && u->first + n >= get("unplug_after")) *entry("unplugged") = 1;
-    if (get("unplugged")) return GONE;
+    if (is_gone()) return GONE;
     if (n == u->wanted) { complete(u, n); *ready = 1; }
     return OK;
 }

@@ -13,7 +13,7 @@ from mimodaq.client.bench._machine import Bystanders, machine
 from mimodaq.client.bench._peers import Peers, checkout
 from mimodaq.client.bench._results import Row, table
 
-FAMILIES: Final = ("ring", "link", "write", "run", "cluster", "broker", "scope")
+FAMILIES: Final = ("ring", "link", "write", "run", "cluster", "broker", "scope", "tui")
 
 
 def measure(what: str, *, quick: bool = False, peers: Peers | None = None) -> Iterator[Row]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import importlib.util
 import logging
 import shutil
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -21,10 +22,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from mimodaq.client.bench._alternate import Effort, Measure, alternate, say
+from mimodaq.client.bench._alternate import Effort, alternate, say
 from mimodaq.client.bench._children import Child
 from mimodaq.client.bench._peers import Peers, checkout
-from mimodaq.client.bench._results import Goal, Missing, Row
+from mimodaq.client.bench._results import Goal, Missing, Row, Series
 from mimodaq.client.bench._rings import GROUP, ring_of
 from mimodaq.functions import FunctionIO
 
@@ -57,36 +58,41 @@ def rows(effort: Effort, _peers: Peers) -> Iterator[Row]:
 
 def _pair(effort: Effort, work: Work) -> Iterator[Row]:
     say(f"scope: 2 x {work.samples} samples, {work.captures} captures a batch")
-    live: dict[str, list[float]] = {"readout": [], "bare calls": []}
-    subjects: dict[str, Measure] = {
-        "readout": _noting(partial(readout_rate, work), live["readout"]),
-        "bare calls": _noting(partial(bare_rate, work), live["bare calls"]),
-    }
-    found = alternate(subjects, effort.repeats, "captures/s")
+    runs: list[Readings] = []
+
+    def readout() -> float:
+        runs.append(read_out(work))
+        return runs[-1].rate
+
+    found = alternate({"readout": readout, "bare calls": partial(bare_rate, work)}, effort.repeats, "captures/s")
+    if runs:
+        say(f"  between the driver's calls: {statistics.median(run.host for run in runs):.2g} % of the time")
     name = f"scope.2x{work.samples}.n{work.captures}"
     text = f"stand-in scope, 2 channels x {work.samples} samples, {work.captures} captures a batch"
     goal = Goal(ratio_min=0.95)
     yield Row(name, text, "ev/s", found["readout"], found["bare calls"], goal)
-    shares = {
-        key: type(series)(key, tuple(live[key][-len(series.values) :]), series.missing, series.failed)
-        for key, series in found.items()
-    }
-    yield Row(f"{name}.live", f"{text}: live time", "%", shares["readout"], shares["bare calls"], goal)
+    failed = found["readout"].failed
+    booked = Series("readout", tuple(run.booked for run in runs), found["readout"].missing, failed)
+    true = Series("captures x their length", tuple(run.live for run in runs), found["readout"].missing, failed)
+    yield Row(f"{name}.live", f"{text}: live time as the readout counts it", "%", booked, true, goal)
 
 
-def _noting(measure: Callable[[], tuple[float, float]], live: list[float]) -> Measure:
-    """The rate alone; the live time goes into a list."""
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What one readout has done."""
 
-    def rate() -> float:
-        value, share = measure()
-        live.append(share)
-        return value
+    rate: float
+    """Captures per second."""
+    live: float
+    """Live time in %: triggers come as fast as captures, so only these are live."""
+    booked: float
+    """Live time in % as the readout says."""
+    host: float
+    """Time in % between the driver's calls: the most that publishing during transfers could save."""
 
-    return rate
 
-
-def readout_rate(work: Work) -> tuple[float, float]:
-    """Captures per second and live time in % of the readout, through a ring to a reader process."""
+def read_out(work: Work) -> Readings:
+    """The readout, through a ring to a reader process."""
     from mimodaq.picoscope import FAMILIES
     from mimodaq.picoscope._fields import match_fields
     from mimodaq.picoscope._sdk6000 import open_driver
@@ -122,11 +128,15 @@ def readout_rate(work: Work) -> tuple[float, float]:
         took = time.monotonic() - begin
         writer.close()
         reader.result()
-    return io.figures["events"] / took, 100 * io.figures["live_time_fraction"]
+    rate = io.figures["events"] / took
+    dead = io.figures["dead_ns"]
+    host = dead["host"] / (io.figures["live_ns"] + sum(dead.values()))
+    true = rate * work.samples * _INTERVAL_NS / 1e9
+    return Readings(rate, 100 * true, 100 * io.figures["live_time_fraction"], 100 * host)
 
 
-def bare_rate(work: Work) -> tuple[float, float]:
-    """The same calls of the driver in a loop, always into the same memory; nobody gets the data."""
+def bare_rate(work: Work) -> float:
+    """Captures per second of the same calls in a loop, always into the same memory; nobody gets the data."""
     import ctypes
 
     from mimodaq.picoscope import FAMILIES
@@ -166,8 +176,7 @@ def bare_rate(work: Work) -> tuple[float, float]:
             now = time.monotonic()
     finally:
         driver.close()
-    live_s = captures * samples * _INTERVAL_NS / 1e9  # triggers come as fast as captures: only these are live
-    return captures / (now - begin), 100 * live_s / (now - begin)
+    return captures / (now - begin)
 
 
 def _prepared() -> Path:

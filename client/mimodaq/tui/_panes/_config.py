@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import work
@@ -35,6 +36,8 @@ class ConfigPane(PaneView):
         self.problems: list[str] = []
         self._marks: list[int] = []
         self._packed = b""
+        self._hosts: frozenset[str] = frozenset()
+        """Of the file."""
         self._setup_id: str | None = None
 
     def compose(self) -> ComposeResult:
@@ -132,8 +135,8 @@ class ConfigPane(PaneView):
         path = self.operator_app.setup_file
         if path is not None:
             try:
-                load_setup(path)
-                self._packed = pack(path)
+                setup = load_setup(path)
+                self._hosts, self._packed = frozenset(setup.hosts), pack(setup)
                 self.file = texts_of(self._packed)
             except SetupErrors as error:
                 self.problems = str(error).splitlines()
@@ -151,8 +154,9 @@ class ConfigPane(PaneView):
 
         path = self.operator_app.setup_file
         editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-        if path is None:
-            self.operator_app.say("no file named: start with --setup FILE")
+        if path is None or self.app.is_web:
+            why_not = "an editor needs a terminal" if path else "no file named: start with --setup FILE"
+            self.operator_app.say(why_not)
             return
         with self.app.suspend():
             try:
@@ -180,6 +184,15 @@ class ConfigPane(PaneView):
             f"{added} lines come, {removed} go." if self.running else "The cluster has no setup yet.",
         ]
         text.append("All hosts load it and check its functions. No run is in progress.")
+        try:
+            before = await app.feed.choices()
+        except FeedError as error:
+            app.say(str(error), is_bad=True)
+            return
+        choices = replace(before, optional=tuple(host for host in before.optional if host in self._hosts))
+        text.append(
+            f"Optional hosts: {', '.join(choices.optional) or 'none'}; if another is lost: {choices.on_loss.value}."
+        )
         if app.model.snapshot.state is State.IDLE or not self.running:
             agreed = await self.app.push_screen_wait(Confirm("Configure the cluster?", lambda: text, "Configure"))
         else:
@@ -191,4 +204,4 @@ class ConfigPane(PaneView):
             except FeedError as error:
                 app.say(str(error), is_bad=True)
                 return
-            await app.send("configure", setup_id=setup_id)
+            await app.send("configure", setup_id=setup_id, choices=choices)

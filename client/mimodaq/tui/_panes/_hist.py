@@ -1,22 +1,26 @@
-"""Screen 5: histograms of what goes through the buffers, filled from a random sample."""
+"""Screen 5: histograms of what goes through the buffers, counted beside them: of every event, or of a sample."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
-import numpy as np
 from textual import work
 from textual.app import ComposeResult
 from textual.widget import Widget
 
+from mimodaq.protocol.counts import Counts
 from mimodaq.tui._bindings import bindings_of
 from mimodaq.tui._taps import Place, places
 from mimodaq.tui._widgets import Lines
-from mimodaq.tui.feed import FeedError, Sample
-from mimodaq.tui.render import WAVEFORM, Histogram, Look, fit, histogram_head, histogram_lines, wrap
+from mimodaq.tui.feed import FeedError
+from mimodaq.tui.render import WAVEFORM, CountedField, Look, fit, histogram_head, histogram_lines, wrap
 
 from ._base import PaneView
+
+_AGAIN_S: Final = 2.0
 
 
 class _Canvas(Lines, can_focus=True):
@@ -26,7 +30,8 @@ class _Canvas(Lines, can_focus=True):
 class HistPane(PaneView):
     """One histogram a field: its value, or for a waveform its height above the base line.
 
-    Filled while this screen is in front, and emptied when another run begins.
+    What a function of the run counts is shown whenever this screen is in front; samples fill meanwhile, and are
+    emptied when another run begins.
     """
 
     BINDINGS: ClassVar = bindings_of("hist")
@@ -34,7 +39,7 @@ class HistPane(PaneView):
 
     def __init__(self) -> None:
         super().__init__(id="hist")
-        self.histograms: dict[tuple[Place, str], Histogram] = {}
+        self.histograms: dict[tuple[Place, str], CountedField] = {}
         self.number = 0
         self.look = Look()
         self._run: int | None = None
@@ -58,11 +63,14 @@ class HistPane(PaneView):
         names.sort(
             key=lambda name: model.setup is not None and _samples(model.setup.buffers[name[0].buffer], name[1]) > 1
         )
-        self.histograms = {key: self.histograms.get(key) or Histogram(_title(model.setup, key)) for key in names}
+        self.histograms = {key: self.histograms.get(key) or CountedField(_title(model.setup, key)) for key in names}
+        self._open_taps(anew=False)
+
+    def _open_taps(self, *, anew: bool) -> None:
         self.workers.cancel_group(self, "tap")
         self._troubles.clear()
         for place in self._known:
-            self._tap(place)
+            self._tap(place, anew)
 
     def went_to_back(self) -> None:
         """Close the taps."""
@@ -75,7 +83,9 @@ class HistPane(PaneView):
             self.came_to_front()
         run = model.snapshot.cluster.run if model.snapshot.cluster else None
         if run is not None and run != self._run:
-            self.action_clear()
+            if self._run is not None:
+                self.histograms = {key: CountedField(one.name) for key, one in self.histograms.items()}
+                self._open_taps(anew=True)
             self._run = run
         canvas = self.query_one("#canvas", Lines)
         width, height = canvas.size
@@ -103,26 +113,29 @@ class HistPane(PaneView):
         return True
 
     @work(group="tap")
-    async def _tap(self, place: Place) -> None:
-        try:
-            async for sample in self.operator_app.feed.observe(place.node, place.buffer):
-                if not self.operator_app.is_frozen:
-                    self._fill(place, sample)
-                    self.show_model()
-        except FeedError as error:
-            self._troubles[place] = str(error)
-            self.show_model()
+    async def _tap(self, place: Place, anew: bool) -> None:
+        """Follow what is counted of a buffer; when that ends, with the run or otherwise, try again."""
+        while True:
+            try:
+                async for counts in self.operator_app.feed.counts(place.node, place.buffer, anew=anew):
+                    anew = False
+                    self._troubles.pop(place, None)
+                    if not self.operator_app.is_frozen:
+                        self._show_counts(place, counts)
+                        self.show_model()
+            except FeedError as error:
+                self._troubles[place] = str(error)
+                self.show_model()
+            await asyncio.sleep(_AGAIN_S)
 
-    def _fill(self, place: Place, sample: Sample) -> None:
-        for name in sample.events.dtype.names or ():
-            histogram = self.histograms.get((place, name))
-            if histogram is None:
-                continue
-            values = sample.events[name]
-            if values.ndim > 1 and values.shape[1] >= WAVEFORM:
-                base = np.median(values, axis=1, keepdims=True)
-                values = np.abs(values - base).max(axis=1)
-            histogram.fill(values)
+    def _show_counts(self, place: Place, counts: Sequence[Counts]) -> None:
+        """Keep them; a function that counts every event goes before a sample."""
+        for key, before in self.histograms.items():
+            found = [(one, field) for one in counts if (field := one.of(key[1])) is not None and key[0] == place]
+            if found:
+                one, field = min(found, key=lambda pair: pair[0].is_sample)
+                function = "" if one.is_sample else one.function
+                self.histograms[key] = CountedField(before.name, field.histogram, function)
 
     def action_next(self, by: int) -> None:
         """Another histogram."""
@@ -147,9 +160,9 @@ class HistPane(PaneView):
         self.show_model()
 
     def action_clear(self) -> None:
-        """Begin to fill anew."""
-        for histogram in self.histograms.values():
-            histogram.clear()
+        """Let samples begin to fill anew; what a function of the run counts is the run's."""
+        self.histograms = {key: one if one.function else CountedField(one.name) for key, one in self.histograms.items()}
+        self._open_taps(anew=True)
 
 
 def _samples(buffer: object, name: str) -> int:

@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from mimodaq.tui._bindings import bindings_of
 from mimodaq.tui._widgets import Lines, Rows
-from mimodaq.tui.render import Line, TopologyState, drawing, drawing_width, fit, tree, worst
+from mimodaq.tui.render import Line, TopologyState, dimmed, drawing, drawing_width, fit, links, tree, worst
 
 from ._base import PaneView
 
@@ -18,7 +18,7 @@ class TopologyPane(PaneView):
     """A drawing if it fits, else a tree; `t` goes through drawing, tree from the ends, tree from the sources."""
 
     BINDINGS: ClassVar = bindings_of("topology")
-    DEFAULT_CSS = "TopologyPane #head { height: 1; }"
+    DEFAULT_CSS = "TopologyPane #head { height: 1; } TopologyPane #links { height: auto; border-top: solid $panel; }"
 
     def __init__(self) -> None:
         super().__init__(id="topology")
@@ -29,6 +29,7 @@ class TopologyPane(PaneView):
         """Lay out."""
         yield Lines(id="head")
         yield Rows(id="table")
+        yield Lines(id="links")
 
     def focus_target(self) -> Widget | None:
         """What can be scrolled."""
@@ -53,7 +54,18 @@ class TopologyPane(PaneView):
                 way = "from the sources on" if from_sources else "what feeds what, back to the sources"
                 head = f"{way}   t other form"
         self.query_one("#head", Lines).show([fit([(head, "dim")], width)])
+        self._show_links(width)
+        if model.snapshot.is_stale:
+            lines = [dimmed(line) for line in lines]
         table.show(len(lines), lambda row, _: lines[row])
+
+    def _show_links(self, width: int) -> None:
+        """The table below, of at most a third of the screen."""
+        model, view = self.model, self.query_one("#links", Lines)
+        rows = links(model.graph, model.snapshot, width, self.size.height // 3) if model.graph else []
+        view.display = bool(rows)
+        view.styles.height = len(rows) + 1  # with its border
+        view.show([dimmed(line) for line in rows] if model.snapshot.is_stale else rows)
 
     def action_tree(self) -> None:
         """The next form."""

@@ -4,8 +4,9 @@ from ._checks import checks
 from ._event import WAVEFORM, event_head, event_lines
 from ._frame import Bar, alarm_line, footer, screens_line, state_bar, too_small
 from ._glyphs import LEVEL_STYLES, LEVELS, bar, in_ascii, sparkline, state_glyph, state_style, text_in_ascii
-from ._histogram import Histogram, Look, histogram_head, histogram_lines
-from ._line import Line, Span, cell, clean, fit, marked, plain, spread, width_of, wrap
+from ._histogram import CountedField, Look, histogram_head, histogram_lines
+from ._line import Line, Span, cell, clean, dimmed, fit, marked, plain, spread, width_of, wrap
+from ._links import links
 from ._logs import log_head, log_line, log_record, tail
 from ._overview import Choice, Row, details, overview_head, overview_line, overview_rows, worst
 from ._tables import alarm_details, alarm_rows, diff_lines, no_alarm, run_head, run_line, setup_lines
@@ -21,7 +22,7 @@ __all__ = [
     "Bar",
     "Channel",
     "Choice",
-    "Histogram",
+    "CountedField",
     "Line",
     "Look",
     "Row",
@@ -38,6 +39,7 @@ __all__ = [
     "clean",
     "details",
     "diff_lines",
+    "dimmed",
     "drawing",
     "drawing_width",
     "envelope",
@@ -49,6 +51,7 @@ __all__ = [
     "histogram_lines",
     "in_ascii",
     "limits",
+    "links",
     "log_head",
     "log_line",
     "log_record",

@@ -1,99 +1,33 @@
-"""Histograms: filled from a sample of events, drawn with block characters."""
+"""Histograms, counted elsewhere and drawn with block characters."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from mimodaq.protocol.counts import Histogram
 
 from ._glyphs import EIGHTHS
 from ._line import Line, fit
 from ._numbers import count
 
-BINS: Final = 128
-_LEARN: Final = 200
-"""Values that are kept before the range is chosen."""
 
-
-@dataclass(slots=True)
-class Histogram:
-    """Counts of one quantity. The range is chosen from the first values, and doubled when others come: none is lost."""
+@dataclass(frozen=True, slots=True)
+class CountedField:
+    """The histogram of one field, as far as it has filled."""
 
     name: str
-    low: float = 0.0
-    high: float = 0.0
-    counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
-    entries: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-    not_numbers: int = 0
-    _early: list[float] = field(default_factory=list)
-
-    def fill(self, values: npt.NDArray[Any]) -> None:
-        """Count values."""
-        finite = np.asarray(values, dtype=np.float64).ravel()
-        good = finite[np.isfinite(finite)]
-        self.not_numbers += len(finite) - len(good)
-        if not len(good):
-            return
-        self.entries += len(good)
-        self.total += float(good.sum())
-        self.squares += float((good**2).sum())
-        if self.high <= self.low:
-            self._early += good.tolist()
-            if len(self._early) >= _LEARN:
-                self._begin()
-            return
-        self._widen(float(good.min()), float(good.max()))
-        self.counts += np.histogram(good, BINS, (self.low, self.high))[0]
-
-    def settle(self) -> None:
-        """Choose the range from what there is, so that something can be drawn."""
-        if self.high <= self.low and self._early:
-            self._begin()
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self.low = self.high = 0.0
-        self.counts[:] = 0
-        self.entries = self.not_numbers = 0
-        self.total = self.squares = 0.0
-        self._early.clear()
+    histogram: Histogram | None = None
+    """None as long as nothing has come."""
+    function: str = ""
+    """Who counts every event; empty: it is a sample."""
 
     @property
-    def mean(self) -> float:
-        """Of all entries."""
-        return self.total / self.entries if self.entries else 0.0
-
-    @property
-    def sigma(self) -> float:
-        """Standard deviation of all entries."""
-        if self.entries < 2:
-            return 0.0
-        return float(np.sqrt(max(0.0, self.squares / self.entries - self.mean**2)))
-
-    def _begin(self) -> None:
-        values = np.array(self._early)
-        self._early.clear()
-        low, high = float(values.min()), float(values.max())
-        margin = (high - low) * 0.1 or abs(low) * 0.1 or 1.0
-        self.low = 0.0 if 0 <= low <= 0.3 * high else low - margin
-        self.high = high + margin
-        self.counts += np.histogram(values, BINS, (self.low, self.high))[0]
-
-    def _widen(self, low: float, high: float) -> None:
-        while low < self.low or high >= self.high:
-            pairs = self.counts.reshape(-1, 2).sum(axis=1)
-            width = self.high - self.low
-            self.counts = np.zeros(BINS, np.int64)
-            if low < self.low:
-                self.low -= width
-                self.counts[BINS // 2 :] = pairs
-            else:
-                self.high += width
-                self.counts[: BINS // 2] = pairs
+    def entries(self) -> int:
+        """All values."""
+        return self.histogram.entries if self.histogram is not None else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +41,24 @@ class Look:
     """Fractions of the axis; its share of the entries is told."""
 
 
-def histogram_head(h: Histogram, where: str, look: Look, number: int, of: int, width: int) -> Line:
+def histogram_head(counted: CountedField, where: str, look: Look, number: int, of: int, width: int) -> Line:
     """What is drawn, and how much of it there is."""
     how = "log" if look.is_log else "lin"
-    bad = f"  {h.not_numbers} not numbers" if h.not_numbers else ""
-    text = f"  {count(h.entries)} entries of a sample{bad}  {how}  {number}/{of}"
-    return fit([(f"{where} {h.name}", "title"), (text, "")], width)
+    h = counted.histogram
+    bad = f"  {h.not_a_number} not numbers" if h is not None and h.not_a_number else ""
+    origin = f"of every event, by {counted.function}" if counted.function else "of a sample"
+    text = f"  {count(counted.entries)} entries {origin}{bad}  {how}  {number}/{of}"
+    return fit([(f"{where} {counted.name}", "title"), (text, "")], width)
 
 
-def histogram_lines(h: Histogram, look: Look, width: int, height: int) -> list[Line]:
+def histogram_lines(counted: CountedField, look: Look, width: int, height: int) -> list[Line]:
     """The bars, the axis below, and the figures."""
-    h.settle()
-    if not h.entries:
+    h = counted.histogram
+    if h is None or not h.entries:
         return [fit([("  no event seen yet: are events flowing in this buffer?", "dim")], width)]
     left, rows = 8, max(2, height - 4)
     room = max(8, width - left - 1)
-    counts = h.counts.reshape(-1, look.merged or _smooth(h.entries)).sum(axis=1)
-    columns = _spread(counts, room)
+    columns = _spread(_merged(h, look.merged or _smooth(h)), room)
     top = float(columns.max()) or 1.0
     heights = np.log10(columns + 1) / np.log10(top + 1) if look.is_log else columns / top
     eighths = np.ceil(heights * rows * 8).astype(int)
@@ -146,15 +81,27 @@ def histogram_lines(h: Histogram, look: Look, width: int, height: int) -> list[L
         at = min(room - len(text), max(0, round(tick / ticks * room) - (len(text) // 2 if tick else 0)))
         row_text[at : at + len(text)] = text
     lines.append(fit([*((text, "") for text in axis), ("".join(row_text), "dim")], width))
-    error = h.sigma / np.sqrt(h.entries)
-    figures = f"mean {h.mean:.4g} ± {error:.2g}   sigma {h.sigma:.4g}"
-    lines.append(fit([(f" {figures}", ""), (_region_text(h, look), "warning")], width))
+    lines.append(fit([(_figures(h), ""), (_region_text(h, look), "warning")], width))
     return lines[:height]
 
 
-def _smooth(entries: int) -> int:
+def _figures(h: Histogram) -> str:
+    outside = f"   below {count(h.underflow)}, above {count(h.overflow)}" if h.underflow or h.overflow else ""
+    if not h.inside:
+        return f" nothing within the range{outside}"
+    error = h.sigma / np.sqrt(h.inside)
+    return f" mean {h.mean:.4g} ± {error:.2g}   sigma {h.sigma:.4g}{outside}"
+
+
+def _smooth(h: Histogram) -> int:
     """So many bins in one that there are at least ten entries in each on average."""
-    return next((merged for merged in (1, 2, 4) if entries * merged >= 10 * BINS), 8)
+    return next((merged for merged in (1, 2, 4) if h.entries * merged >= 10 * h.bins), 8)
+
+
+def _merged(h: Histogram, merged: int) -> npt.NDArray[np.int64]:
+    """Every `merged` bins as one; the last one may be of fewer."""
+    sums: npt.NDArray[np.int64] = np.add.reduceat(h.counts, np.arange(0, h.bins, merged))
+    return sums
 
 
 def _spread(counts: npt.NDArray[np.int64], columns: int) -> npt.NDArray[np.float64]:
@@ -177,7 +124,6 @@ def _region_text(h: Histogram, look: Look) -> str:
         return ""
     span = h.high - h.low
     low, high = (h.low + edge * span for edge in look.region)
-    edges = np.linspace(h.low, h.high, BINS + 1)
-    centres = (edges[1:] + edges[:-1]) / 2
-    share = h.counts[(centres >= low) & (centres < high)].sum() / max(1, h.counts.sum())
+    centres = (h.edges[1:] + h.edges[:-1]) / 2
+    share = h.counts[(centres >= low) & (centres < high)].sum() / max(1, h.inside)
     return f"   region {low:.4g} to {high:.4g}: {share:.1%}"

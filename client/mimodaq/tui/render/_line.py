@@ -28,6 +28,11 @@ def plain(line: Line) -> str:
     return "".join(text for text, _ in line)
 
 
+def dimmed(line: Line) -> Line:
+    """The same, of a time that is over: nothing old may look live."""
+    return tuple((text, "dim") for text, _ in line)
+
+
 def width_of(line: Line) -> int:
     """Cells it takes."""
     return sum(cell_len(text) for text, _ in line)

@@ -11,7 +11,7 @@ from mimodaq.protocol.states import State
 from mimodaq.watch import Alarm, History, Level, Snapshot, Subject
 
 from ._glyphs import LEVEL_STYLES, LEVELS, bar, sparkline, state_glyph, state_style
-from ._line import Line, Span, cell, clean, fit
+from ._line import Line, Span, cell, clean, dimmed, fit
 from ._numbers import count, megabytes, milliseconds, percent, rate, size, span
 
 
@@ -141,7 +141,7 @@ def overview_line(row: Row, history: History, snapshot: Snapshot, width: int) ->
         case WorkerLine():
             line = _worker(row, row.part, width)
     if snapshot.is_stale:
-        return tuple((text, "dim") for text, _ in line)
+        return dimmed(line)
     if row.node.presence == "lost":
         return tuple((text, "dim" if style in {"", "good"} else style) for text, style in line)
     return line

@@ -22,7 +22,7 @@ def run_head(width: int) -> Line:
         cell("TIME", 9),
         cell("EVENTS", 12, right=True),
     ]
-    columns += [("  ", ""), cell("BY", 8), ("COMMENT", "")]
+    columns += [("  ", ""), cell("BY", 9), ("COMMENT", "")]
     return tuple((text, "title") for text, _ in fit(columns, width))
 
 
@@ -34,7 +34,7 @@ def run_line(
     stamp = date_and_time(started_utc_ns) if width >= 90 else date_and_time(started_utc_ns)[5:16]
     columns = [(f"{mark} ", style), cell(str(run), 6), cell(verdict or "goes on", 13, style)]
     columns += [cell(stamp, 20), cell(clock(running_s), 9), cell(count(events), 12, right=True), ("  ", "")]
-    columns += [cell(clean(operator), 8), (clean(comment), "")]
+    columns += [cell(clean(operator), 8), (" ", ""), (clean(comment), "")]
     return fit(columns, width)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from mimodaq.protocol.charge import Charge
 from mimodaq.protocol.messages import Answer, Ask
+from mimodaq.protocol.parts import OnLoss
 from mimodaq.protocol.states import RULES, State, refusal
 
 _TAKES_S: Final = {State.CONFIGURING: 0.8, State.ARMING: 1.0, State.STARTING: 1.2, State.ABORTING: 0.6}
@@ -24,6 +25,8 @@ class Control:
     running_s: float = 0.0
     since: float = 0.0
     comment: str = ""
+    optional: tuple[str, ...] = ()
+    on_loss: OnLoss = OnLoss.PAUSE
     on_start: Callable[[int, Ask], None] = lambda run, ask: None
     on_end: Callable[[str], None] = lambda verdict: None
     is_drained: Callable[[], bool] = lambda: True
@@ -34,7 +37,7 @@ class Control:
     def ask(self, operator: str, ask: Ask, answer: Callable[[Answer], None], now: float) -> None:
         """Carry out, or refuse; `answer` is called when it is done."""
         why_not = self._refusal(operator, ask, now)
-        if why_not is not None or ask.command in {"take", "surrender"}:
+        if why_not is not None or ask.command in {"take", "surrender", "mark"}:
             answer(Answer(ask.number, why_not is None, why_not or f"{ask.command}: done", self.run))
             return
         if self._asked:
@@ -46,7 +49,7 @@ class Control:
             self.run, self.running_s, self.comment = self.last_run, 0.0, ask.comment
             self.on_start(self.run, ask)
         if ask.command == "configure":
-            self.setup_id = ask.setup_id
+            self.setup_id, self.optional, self.on_loss = ask.setup_id, ask.optional, ask.on_loss
         self._set(rule.via or State.IDLE, now)
         self._asked, self._until = (ask, answer), now + _TAKES_S.get(self.state, 0.5)
 
@@ -73,6 +76,8 @@ class Control:
             return self.charge.take(operator, True, ask.force, now)
         if ask.command == "surrender":
             return self.charge.surrender(operator)
+        if ask.command == "mark":
+            return None if ask.comment else "mark: there is no text"
         if ask.command == "configure" and not ask.setup_id:
             return "configure: no setup was named"
         return refusal(ask.command, self.state) or self.charge.refusal(operator, True, ask.command, now)

@@ -11,15 +11,17 @@ import hashlib
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from mimodaq.protocol.counts import Counts, FieldCounts, GrowingHistogram, heights
 from mimodaq.protocol.messages import Answer, Ask, LogLine
 from mimodaq.protocol.states import State
-from mimodaq.tui.feed import FeedError, Message, RunSummary, Sample
+from mimodaq.tui.feed import Choices, FeedError, Message, RunSummary, Sample
 from mimodaq.tui.setups import pack, read_packed
 from mimodaq.watch import Subject
 
@@ -47,6 +49,11 @@ def demo_setup() -> Path:
         return path
 
 
+@cache
+def _packed_demo() -> bytes:
+    return pack(demo_setup())
+
+
 class SimulatedFeed:
     """A feed of an experiment that runs in this process."""
 
@@ -68,7 +75,7 @@ class SimulatedFeed:
         self._faults = tuple(faults)
         self._random = random.Random(seed)
         self._generator = np.random.default_rng(seed)
-        self._packed = pack(setup or demo_setup())
+        self._packed = pack(setup) if setup else _packed_demo()
         self._offered: dict[str, bytes] = {}
         self._queue: asyncio.Queue[Message | None] = asyncio.Queue()
         self._log: deque[LogLine] = deque(maxlen=2000)
@@ -158,10 +165,25 @@ class SimulatedFeed:
                 numbers = np.arange(int(seen) - number, int(seen), dtype=np.int64)
                 yield Sample(node, buffer, events, numbers, np.full(number, self.utc_ns() / 1e9))
 
+    async def counts(self, node: str, buffer: str, *, anew: bool = False) -> AsyncIterator[Sequence[Counts]]:
+        """Histograms of invented events."""
+        histograms: dict[str, GrowingHistogram] = {}
+        events = 0
+        async for sample in self.observe(node, buffer):
+            events += len(sample.events)
+            for name in sample.events.dtype.names or ():
+                histograms.setdefault(name, GrowingHistogram()).fill(heights(sample.events[name]))
+            fields = tuple(FieldCounts(name, histogram.settled()) for name, histogram in histograms.items())
+            yield [Counts("", buffer, fields, "", events, is_sample=True)]
+
     async def setup(self) -> bytes | None:
         """The setup that is configured."""
         setup_id = self.control.setup_id
         return self._offered.get(setup_id, self._packed) if setup_id else None
+
+    async def choices(self) -> Choices:
+        """What was chosen with the last `configure`."""
+        return Choices(self.control.optional, self.control.on_loss)
 
     async def offer(self, packed: bytes) -> str:
         """Keep a setup for `configure`."""

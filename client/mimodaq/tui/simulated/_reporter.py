@@ -9,7 +9,7 @@ from mimodaq.config import Setup
 from mimodaq.protocol.messages import Cluster, NodeLine, Report
 from mimodaq.protocol.parts import BufferLine, ClockLine, HostLine, LinkLine, WorkerLine
 from mimodaq.protocol.plan import ClusterPlan, NodePlan, make_plan
-from mimodaq.protocol.states import RULES, State
+from mimodaq.protocol.states import State
 from mimodaq.watch import Subject
 
 from ._control import Control
@@ -61,12 +61,11 @@ class Reporter:
         control = self.control
         lines = tuple(self._line(node) for node in self._plan.nodes)
         lost = [line.node for line in lines if line.presence == "lost"]
-        aim = RULES["start"].result if control.state is State.STARTING else control.state
         return Cluster(
             epoch=_EPOCH,
             number=self.number,
             state=control.state,
-            aim=aim or control.state,
+            aim=control.state,
             for_s=self.now - control.since,
             run=control.run,
             running_s=control.running_s,
@@ -89,7 +88,7 @@ class Reporter:
             presence=presence,
             silent_s=silent or 0.1,
             is_in_setup=True,
-            is_optional=False,
+            is_optional=node in self.control.optional,
             rate_hz=sum(ring.given for _, ring in rings) / self._since_look,
             fill=max((ring.lag / ring.slots for _, ring in rings), default=0.0),
             dead_fraction=max((ring.dead_fraction for _, ring in rings), default=0.0),

@@ -18,11 +18,12 @@ from mimodaq.functions.files._layout import METADATA
 _SAMPLE: Final = re.compile(r"(.+)\[(\d+)\]$")
 
 
-def open_text(path: Path, *, skip_corrupt: bool = False) -> ArrayEvents:
+def open_text(path: Path, *, skip_corrupt: bool = False, is_complete: bool = True) -> ArrayEvents:
     """Events of a text file whose first line names the columns, separated by tabs, semicolons or commas.
 
     Columns `chA[0]`, `chA[1]`, ... are one waveform. Columns without any number are ignored. Raises CorruptFileError,
-    with the line, for values that are no numbers in a column of numbers and lines of another length.
+    with the line, for values that are no numbers in a column of numbers and lines of another length. Of a file that is
+    not complete, the whole lines are read.
     """
     import pyarrow as pa
     import pyarrow.csv as pc
@@ -41,7 +42,7 @@ def open_text(path: Path, *, skip_corrupt: bool = False) -> ArrayEvents:
 
     try:
         table = pc.read_csv(
-            path,
+            path if is_complete else pa.BufferReader(_whole_lines(path)),
             pc.ReadOptions(use_threads=False),
             pc.ParseOptions(delimiter=separator, invalid_row_handler=odd_line),
         )
@@ -68,7 +69,8 @@ def open_text(path: Path, *, skip_corrupt: bool = False) -> ArrayEvents:
     if broken and not skip_corrupt:
         raise CorruptFileError(path, broken[0], skippable=True)
     skipped = int(np.count_nonzero(bad)) + sum(problem.startswith("line") for problem in broken)
-    return _events(path, "text", {n: v[~bad] for n, v in _joined(arrays).items()}, ignored=ignored, skipped=skipped)
+    good = {name: values[~bad] for name, values in _joined(arrays).items()}
+    return _events(path, "text", good, ignored=ignored, skipped=skipped, is_complete=is_complete)
 
 
 def open_numpy(path: Path) -> ArrayEvents:
@@ -116,6 +118,12 @@ def _joined(columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[An
         name: parts[-1] if -1 in parts else np.stack([parts[i] for i in sorted(parts)], axis=1)
         for name, parts in found.items()
     }
+
+
+def _whole_lines(path: Path) -> bytes:
+    """The lines of a file that is being written, without half a line at its end."""
+    found = path.read_bytes()
+    return found[: found.rfind(b"\n") + 1]
 
 
 def _number(text: Any) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +23,7 @@ _METADATA_TYPES: Final = {"counter": pa.int64(), "timestamp": pa.float64(), "dea
 
 
 def event_schema(
-    dtype: np.dtype[Any], columns: Sequence[str], metadata: Mapping[str, str], units: Mapping[str, str]
+    dtype: np.dtype[Any], columns: Sequence[str], units: Mapping[str, str], metadata: dict[str, str] | None = None
 ) -> pa.Schema:
     """The schema of a dataset: scalars are plain columns, waveforms fixed-size lists, nothing is nullable."""
     types = dict(_METADATA_TYPES) | {field.name: _arrow_type(field) for field in fields_of(dtype)}
@@ -33,7 +32,7 @@ def event_schema(
             pa.field(name, types[name], nullable=False, metadata={"unit": units[name]} if name in units else None)
             for name in columns
         ],
-        metadata=dict(metadata) | ({"units": json.dumps(dict(units))} if units else {}),
+        metadata=metadata,
     )
 
 
@@ -53,6 +52,7 @@ def write_part(
     pick: Callable[[str, slice], npt.NDArray[Any]],
     count: int,
     schema: pa.Schema,
+    metadata: dict[str, str],
     *,
     compression: str,
     compression_level: int | None,
@@ -60,9 +60,9 @@ def write_part(
 ) -> bool:
     """Write `count` rows to a Parquet file; `pick(column, rows)` gives the values of a column in their final order.
 
-    The bytes of the file depend on the values, the schema and the version of Arrow alone. At most one row group
-    (32 MB) is in memory. `go_on()` is asked before each; when it says no, the answer is False and half a file is at
-    `path`. Raises OSError.
+    The bytes before the footer depend on the values, the schema and the version of Arrow alone. The footer has the
+    metadata of the schema twice, as Arrow writes it, and `metadata` once. At most one row group (32 MB) is in memory.
+    `go_on()` is asked before each; when it says no, the answer is False and half a file is at `path`. Raises OSError.
     """
     per_group = row_group_rows(schema)
     sink = pa.OSFile(str(path), "wb")
@@ -82,6 +82,7 @@ def write_part(
                 part = slice(start, min(start + per_group, count))
                 table = rows_to_table({name: pick(name, part) for name in schema.names}, schema)
                 writer.write_table(table, row_group_size=per_group)
+            writer.add_key_value_metadata(metadata)
     finally:
         sink.close()
     return True

@@ -31,13 +31,23 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from mimodaq.config import QuantityError, parse_quantity
-from mimodaq.functions.files._errors import FilesError, storing
+from mimodaq.functions.files._errors import DiskFullError, FilesError, storing
 from mimodaq.functions.files._layout import EventBatch, dtype_to_json, select_columns
-from mimodaq.functions.files._parts import convert, list_journals, list_parts, lock_folder, number_of, part_of
+from mimodaq.functions.files._parts import (
+    convert,
+    list_journals,
+    list_parts,
+    lock_folder,
+    number_of,
+    part_of,
+    remove_journal,
+)
 from mimodaq.functions.files._redelivered import Redelivered
-from mimodaq.functions.files._rowfile import RowFile, sync_file
+from mimodaq.functions.files._room import FIRST_BYTES, ROOMY_BYTES, Room, free_bytes, room_for_part
+from mimodaq.functions.files._rowfile import RowFile, make_folder, sync_file
 from mimodaq.functions.files._writer import EventWriter, Fsync
 
 COMPRESSIONS: Final = ("zstd", "lz4", "snappy", "gzip", "none")
@@ -57,6 +67,8 @@ class DatasetWriter(EventWriter):
     sort_by_counter: sort each part by (counter, timestamp), else order of arrival.
     fsync: what survives a power cut as well: `never` nothing for sure, `close` complete parts, `batch` every
         released event.
+    spill: folders on other disks; when less than `reserve_bytes` are free, the next part is begun in the first of
+        them (or in `folder`) whose disk has room, and `folder` holds links to what is there.
 
     Raises FilesError for options and fields that do not fit, DiskFullError when the disk is full.
     """
@@ -75,6 +87,8 @@ class DatasetWriter(EventWriter):
         compression_level: int | None = None,
         sort_by_counter: bool = True,
         fsync: Fsync = "close",
+        spill: Sequence[Path] = (),
+        reserve_bytes: int = 0,
     ) -> None:
         if compression not in COMPRESSIONS:
             raise FilesError(f"option `compression: {compression}` is unknown. Choose from {', '.join(COMPRESSIONS)}.")
@@ -87,13 +101,15 @@ class DatasetWriter(EventWriter):
         self._rotate_bytes = _quantity("rotate_size", rotate_size, "B")
         self._rotate_seconds = _quantity("rotate_time", rotate_time, "s")
         self._fsync = fsync
+        self._places = (folder, *spill)
+        self._reserve_bytes = reserve_bytes
         self._buffer = np.empty(self.batch_events, row)
         self._header: Final[dict[str, Any]] = {
             "event": dtype_to_json(dtype),
             "columns": list(selected),
             "metadata": {
                 key: value if isinstance(value, str) else json.dumps(value, default=str)
-                for key, value in (metadata or {}).items()
+                for key, value in {**(metadata or {}), **({"units": units} if units else {})}.items()
             },
             "units": dict(units or {}),
             "compression": compression,
@@ -107,8 +123,11 @@ class DatasetWriter(EventWriter):
         self._converter = ThreadPoolExecutor(1, thread_name_prefix="to-parquet")
         self._pending: Future[int] | None = None
         self._journal: RowFile | None = None
+        self._room: Room | None = None
+        self.place = folder
+        """Where the part that is being written lies."""
         with storing(f"opening dataset {folder}", safe="Nothing was written."):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder, durable=fsync != "never")
             self._lock = lock_folder(folder)
             try:
                 self._redelivered = Redelivered(folder / "_redelivered.npy")
@@ -125,7 +144,7 @@ class DatasetWriter(EventWriter):
     def append(self, batch: EventBatch) -> int:
         self._check_size(len(batch.events))
         journal = self._writable()
-        if self._due():
+        if self._due() or self._is_low():
             journal = self.rotate()
         rows = self._buffer[: len(batch.events)]
         rows["counter"], rows["timestamp"], rows["deadtime"] = batch.counter, batch.timestamp, batch.deadtime
@@ -134,11 +153,21 @@ class DatasetWriter(EventWriter):
         if fresh is not None:
             self.duplicates_dropped += int(np.count_nonzero(~fresh))
             rows = rows[fresh]
+        try:
+            self._store(rows, journal)
+        except DiskFullError:
+            if self._roomy() == self.place:
+                raise
+            self._store(rows, self.rotate())
+        return len(rows)
+
+    def _store(self, rows: npt.NDArray[Any], journal: RowFile) -> None:
         with storing(f"appending {len(rows)} events to {journal.path}", safe=self._safe()):
+            assert self._room is not None, "made with the journal"
+            self._room.keep(room_for_part(journal.header_bytes, journal.data_bytes + rows.nbytes))
             journal.append(rows)
             if self._fsync == "batch":
                 journal.sync()
-        return len(rows)
 
     def rotate_if_due(self) -> None:
         """Begin a new part if size or time say so: for a loop that waits for events. Raises as `rotate`."""
@@ -170,7 +199,7 @@ class DatasetWriter(EventWriter):
                 if len(journal) or not number_of(journal.path):
                     convert(journal.path, self._cancel)
                 else:
-                    journal.path.unlink()
+                    remove_journal(journal.path)
             self._wait()
         finally:
             self.abort()
@@ -221,9 +250,11 @@ class DatasetWriter(EventWriter):
         """Continue a journal, or begin it again if its writer died before it had a header."""
         journal = RowFile.open(path, writable=True)
         if journal is None:
-            path.unlink()
+            path.resolve().unlink()
+            path.unlink(missing_ok=True)
             return self._begin(number_of(path))
         self._began = time.monotonic()
+        self._room, self.place = Room.beside(path), path.resolve().parent if path.is_symlink() else self.folder
         self.bytes_dropped = journal.torn_bytes
         same = ("event", "columns", "sort_by_counter")
         found = [journal.header[key] for key in same] + [journal.header["metadata"].get("run")]
@@ -238,10 +269,44 @@ class DatasetWriter(EventWriter):
     def _begin(self, number: int) -> RowFile:
         self._began = time.monotonic()
         path = self.folder / f"_{self.folder.name}-{number:04d}.rows"
-        journal = RowFile.create(path, self._buffer.dtype, self._header)
+        folder = self._roomy()
+        place = folder / path.name
+        if place != path:
+            make_folder(folder, durable=self._fsync != "never")
+            if place.exists() and not path.is_symlink():
+                _remove_unused(place)
+        journal = RowFile.create(place, self._buffer.dtype, self._header)
+        room = Room.beside(place)
+        try:
+            room.keep(room_for_part(journal.header_bytes, 0))
+            if place != path:
+                if self._room is not None:
+                    self._room.leave(self._room.size - FIRST_BYTES)  # the disk may have room for nothing else
+                path.unlink(missing_ok=True)
+                path.symlink_to(place)
+        except OSError:
+            journal.close()
+            room.leave(0)
+            place.unlink()
+            raise
         if self._fsync == "batch":
+            sync_file(folder)
             sync_file(self.folder)
+        self._room, self.place, journal.path = room, folder, path
         return journal
+
+    def _roomy(self) -> Path:
+        """Where to write the next part: the present place, or else the first whose disk has room for more than that."""
+        if len(self._places) == 1 or free_bytes(self.place) >= self._reserve_bytes + ROOMY_BYTES:
+            return self.place
+        found = (place for place in self._places if free_bytes(place) >= 2 * self._reserve_bytes + ROOMY_BYTES)
+        return next(found, self.place)
+
+    def _is_low(self) -> bool:
+        """Whether to go on elsewhere."""
+        if len(self._places) == 1 or free_bytes(self.place) >= self._reserve_bytes:
+            return False
+        return self._roomy() != self.place
 
     def _writable(self) -> RowFile:
         if self._journal is None:
@@ -269,6 +334,21 @@ class DatasetWriter(EventWriter):
 
     def _safe(self) -> str:
         return f"Every released event is kept in the journals (`_*.rows`) and parts of {self.folder}."
+
+
+def _remove_unused(journal: Path) -> None:
+    """Remove a journal whose writer was killed before it was linked, and so before it held anything.
+
+    Raises FilesError if it does hold something.
+    """
+    found = RowFile.open(journal, writable=False)
+    if found is not None:
+        found.close()
+        if len(found):
+            raise FilesError(
+                f"{journal} holds events of another run. Move it away, or choose another folder for `spill`."
+            )
+    journal.unlink()
 
 
 def _quantity(option: str, value: str | float, unit: str) -> float:

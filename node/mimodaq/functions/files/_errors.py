@@ -29,10 +29,18 @@ class CorruptFileError(FilesError):
     def __init__(self, path: Path | str, problem: str, *, skippable: bool = False) -> None:
         self.path = Path(path)
         self.problem = problem
+        self.is_skippable = skippable
         way_out = (
             "Set `skip_corrupt: true` to read the rest without it." if skippable else "Give another file as `input`."
         )
         super().__init__(f"reading {path}: {problem}. {way_out}")
+
+
+class NothingYetError(FilesError):
+    """A file that is being written holds no event, so that it is not known yet what events are."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(f"reading {path}: there is nothing in it yet. Try again when events have come.")
 
 
 class MismatchError(FilesError):

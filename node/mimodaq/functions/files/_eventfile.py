@@ -52,12 +52,19 @@ class EventFile(ABC):
     ignored: tuple[str, ...] = ()
     """Columns that are no numbers and are left out."""
     has_timestamps: bool = False
+    is_complete: bool = True
+    """False if it is still being written, or was left by a writer that was killed."""
     skipped: int = 0
     """Damaged events left out so far, because `skip_corrupt` was asked for."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._open_files = ExitStack()
+
+    def numbers(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Counters and timestamps of all events. Raises CorruptFileError."""
+        found = self.columns(0, self.count)
+        return found.counter, found.timestamp
 
     @abstractmethod
     def columns(self, start: int, stop: int) -> Columns:
@@ -73,6 +80,30 @@ class EventFile(ABC):
             for name, values in found.fields.items():
                 events[name] = values
             yield Batch(events, found.counter, found.timestamp, found.deadtime)
+
+    def to_numpy(
+        self, columns: Sequence[str] | None = None, start: int = 0, stop: int | None = None
+    ) -> npt.NDArray[np.void]:
+        """Events as one structured array (n,): a scalar is a plain field, a waveform one of shape (samples,).
+
+        columns: names of fields, and counter, timestamp, deadtime; default all. start, stop: as in a slice. Raises
+        FilesError for an unknown column, CorruptFileError.
+        """
+        from mimodaq.functions.files import _tables
+
+        return _tables.to_numpy(self, columns, start, stop)
+
+    def to_arrow(self, columns: Sequence[str] | None = None, start: int = 0, stop: int | None = None) -> Any:
+        """The same as a pyarrow.Table; a waveform is a list of fixed size."""
+        from mimodaq.functions.files import _tables
+
+        return _tables.to_arrow(self, columns, start, stop)
+
+    def to_pandas(self, columns: Sequence[str] | None = None, start: int = 0, stop: int | None = None) -> Any:
+        """The same as a pandas.DataFrame; a waveform is an array in each row. FilesError if pandas is missing."""
+        from mimodaq.functions.files import _tables
+
+        return _tables.to_pandas(self, columns, start, stop)
 
     def close(self) -> None:
         """Close the file."""
@@ -92,7 +123,11 @@ class ArrayEvents(EventFile):
 
     def __init__(self, path: Path, kind: str, arrays: Mapping[str, npt.NDArray[Any]], **about: Any) -> None:
         """Take arrays (n,) or (n, samples) of numbers; those named like metadata are the metadata."""
-        fields = {name: values.reshape(len(values), -1) for name, values in arrays.items() if name not in METADATA}
+        fields = {
+            name: values if values.ndim == 2 else values[:, np.newaxis]
+            for name, values in arrays.items()
+            if name not in METADATA
+        }
         super().__init__(path)
         self.format = kind
         self.dtype = planar_dtype([Field(name, values.dtype, values.shape[1]) for name, values in fields.items()])
@@ -100,9 +135,14 @@ class ArrayEvents(EventFile):
         self.metadata = {}
         self.ignored = tuple(about.get("ignored", ()))
         self.skipped = int(about.get("skipped", 0))
+        self.is_complete = bool(about.get("is_complete", True))
         self.has_timestamps = "timestamp" in arrays
         self._columns = Columns(*metadata_or_default(arrays, self.count), fields)
         self._order = sort_order(self._columns.counter, self._columns.timestamp)
+
+    def numbers(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        order = slice(None) if self._order is None else self._order
+        return self._columns.counter[order], self._columns.timestamp[order]
 
     def columns(self, start: int, stop: int) -> Columns:
         if self._order is not None:

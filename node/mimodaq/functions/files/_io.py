@@ -63,6 +63,14 @@ class SinkIO(Protocol):
         """Folder of the run."""
 
     @property
+    def spill(self) -> Sequence[Path]:
+        """Folders for this run on other disks, for when less than `reserve_bytes` are left on that of `run_dir`."""
+
+    @property
+    def reserve_bytes(self) -> int:
+        """Space that no event may take."""
+
+    @property
     def run_info(self) -> Mapping[str, Any]:
         """Run number, setup, versions, ...: goes into the metadata of the files."""
 

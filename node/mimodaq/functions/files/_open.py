@@ -14,6 +14,7 @@ from mimodaq.functions.files._errors import FilesError
 from mimodaq.functions.files._eventfile import EventFile
 from mimodaq.functions.files._layout import fields_of
 from mimodaq.functions.files._parts import list_journals
+from mimodaq.functions.files._recordfile import index_of
 
 Kind = Literal["parquet", "tar", "text", "npy"]
 _KINDS: Final[dict[str, Kind]] = {
@@ -61,12 +62,15 @@ def describe(path: Path | str, dataset: str = "") -> Description:
         return Description(events.path, events.format, events.count, events.dtype, events.metadata)
 
 
-def open_events(path: Path | str, dataset: str = "", *, skip_corrupt: bool = False) -> EventFile:
+def open_events(
+    path: Path | str, dataset: str = "", *, skip_corrupt: bool = False, unfinished: bool = False
+) -> EventFile:
     """Open recorded events: a file, a Parquet dataset, a folder of tars, or a run directory.
 
     In a run directory `dataset` names the folder or file to read (without ending, unless a folder has the same name);
     without it, it is the only one with events, or the only one of them with waveforms. With `skip_corrupt` damaged
-    events are left out and counted.
+    events are left out and counted. With `unfinished` a file that is being written, or was left by a writer that was
+    killed, is read as far as it has come (`is_complete` tells).
 
     Raises FilesError (no such path, unknown ending, dataset to be chosen or not complete), CorruptFileError.
     """
@@ -79,8 +83,9 @@ def open_events(path: Path | str, dataset: str = "", *, skip_corrupt: bool = Fal
             raise FilesError(
                 f"reading {path}: the ending {path.suffix or '(none)'} is unknown. Readable are {_READABLE}."
             )
-        return _open_one(kind, path, [path], skip_corrupt=skip_corrupt)
-    found = {name: opener for name, opener in _candidates(path, skip_corrupt).items() if dataset in ("", name)}
+        return _open_one(kind, path, [path], skip_corrupt=skip_corrupt, unfinished=unfinished)
+    candidates = _candidates(path, skip_corrupt, unfinished)
+    found = {name: opener for name, opener in candidates.items() if dataset in ("", name)}
     if not found:
         wanted = f" called {dataset!r}" if dataset else ""
         raise FilesError(f"reading {path}: the folder holds no events{wanted}. Readable are {_READABLE}.")
@@ -104,7 +109,21 @@ def _with_waveforms(path: Path, found: Mapping[str, Callable[[], EventFile]]) ->
     return waveforms
 
 
-def _candidates(folder: Path, skip_corrupt: bool) -> dict[str, Callable[[], EventFile]]:
+def event_files(folder: Path) -> list[Path]:
+    """Everything directly in a folder that `open_events` can read, by name: files, and folders that are datasets.
+
+    A text is one of them if it has a column `counter`.
+    """
+    return sorted(
+        path for path in folder.iterdir() if (path.is_dir() and _is_dataset(path)) or _holds_events(path, _kind(path))
+    )
+
+
+def _holds_events(path: Path, kind: Kind | None) -> bool:
+    return kind is not None and (kind != "text" or "counter" in _first_line(path))
+
+
+def _candidates(folder: Path, skip_corrupt: bool, unfinished: bool) -> dict[str, Callable[[], EventFile]]:
     """Everything in a folder that may hold events, by name."""
     groups: dict[str, tuple[Kind, Path, list[Path]]] = {}
     if _is_dataset(folder):
@@ -115,12 +134,12 @@ def _candidates(folder: Path, skip_corrupt: bool) -> dict[str, Callable[[], Even
             groups[path.name] = ("parquet", path, [])
         elif kind == "tar":
             groups.setdefault(folder.name, ("tar", folder, []))[2].append(path)
-        elif kind == "npy" or (kind == "text" and "counter" in _first_line(path)):
+        elif kind in ("npy", "text") and _holds_events(path, kind):
             stem = path.name.split(".")[0]
             groups[path.name if stem in groups else stem] = (kind, path, [path])
 
     def opener(kind: Kind, path: Path, paths: list[Path]) -> Callable[[], EventFile]:
-        return lambda: _open_one(kind, path, paths or _parts(path), skip_corrupt=skip_corrupt)
+        return lambda: _open_one(kind, path, paths, skip_corrupt=skip_corrupt, unfinished=unfinished)
 
     return {name: opener(*group) for name, group in groups.items()}
 
@@ -140,20 +159,31 @@ def _parts(folder: Path) -> list[Path]:
     return sorted(folder.glob("[!_.]*.parquet"))
 
 
-def _open_one(kind: Kind, path: Path, paths: list[Path], *, skip_corrupt: bool) -> EventFile:
+def _open_one(kind: Kind, path: Path, paths: list[Path], *, skip_corrupt: bool, unfinished: bool) -> EventFile:
+    """Open `path`, which consists of `paths`; a dataset finds its own."""
+    is_complete = not unfinished or not any(map(_is_growing, paths))
     match kind:
+        case "parquet" if unfinished and list_journals(path):
+            from mimodaq.functions.files._growing import open_growing
+
+            return open_growing(path, skip_corrupt=skip_corrupt)
         case "parquet":
             from mimodaq.functions.files._parquet_events import ParquetEvents
 
-            return ParquetEvents(path, paths, skip_corrupt=skip_corrupt)
+            return ParquetEvents(path, paths or _parts(path), skip_corrupt=skip_corrupt)
         case "tar":
             from mimodaq.functions.files._tar_events import TarEvents
 
-            return TarEvents(path, paths, skip_corrupt=skip_corrupt)
+            return TarEvents(path, paths, skip_corrupt=skip_corrupt, is_complete=is_complete)
         case "text":
-            return open_text(path, skip_corrupt=skip_corrupt)
+            return open_text(path, skip_corrupt=skip_corrupt, is_complete=is_complete)
         case "npy":
             return open_numpy(path)
+
+
+def _is_growing(path: Path) -> bool:
+    """Whether a tar or text is being written, or was left by a writer that was killed."""
+    return index_of(path).exists()
 
 
 def _kind(path: Path) -> Kind | None:

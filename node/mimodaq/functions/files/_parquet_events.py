@@ -66,6 +66,10 @@ class ParquetEvents(EventFile):
         self._known = Columns(*metadata_or_default(known, self.count), {})
         self._order = sort_order(self._known.counter, self._known.timestamp)
 
+    def numbers(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        known = self._known if self._order is None else self._known.take(self._order)
+        return known.counter, known.timestamp
+
     def columns(self, start: int, stop: int) -> Columns:
         stop = min(stop, self.count)
         rows = np.arange(start, stop) if self._order is None else self._order[start:stop]
@@ -149,7 +153,7 @@ class _File:
         self.names: list[str] = self.schema.names
         self.metadata = {
             key.decode(): value.decode(errors="replace")
-            for key, value in (self.schema.metadata or {}).items()
+            for key, value in (self.parquet.metadata.metadata or {}).items()
             if key not in _NOT_OURS
         }
 

@@ -22,7 +22,8 @@ from mimodaq.functions.files._errors import FilesError, storing
 from mimodaq.functions.files._layout import sort_order
 from mimodaq.functions.files._parts import lock
 from mimodaq.functions.files._redelivered import Redelivered
-from mimodaq.functions.files._rowfile import RowFile, sync_file, write_all
+from mimodaq.functions.files._room import Room
+from mimodaq.functions.files._rowfile import RowFile, make_folder, sync_file, write_all
 from mimodaq.functions.files._writer import EventWriter, Fsync
 
 _INDEX: Final = np.dtype([("counter", "<i8"), ("timestamp", "<f8"), ("end", "<i8")])
@@ -56,6 +57,9 @@ class RecordFile(EventWriter):
         self._fd = -1
         self._end = 0
         self._index: RowFile | None = None
+        self._room = Room.beside(index_of(path))
+        self._end_bytes = len(header) + len(trailer)
+        self._is_sorted = sort_by_counter
         self._settings = {
             "header": header.hex(),
             "trailer": trailer.hex(),
@@ -64,7 +68,7 @@ class RecordFile(EventWriter):
             "durable": fsync != "never",
         }
         with storing(f"opening {path}", safe="Nothing was written."):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent, durable=fsync != "never")
             self._redelivered = Redelivered(redelivered_of(path))
             try:
                 self._take_up()
@@ -95,6 +99,7 @@ class RecordFile(EventWriter):
         rows["end"] = np.fromiter(map(len, records), np.int64, len(records)).cumsum() + self._end
         with storing(f"appending {len(records)} events to {self.path}", safe=self._safe()):
             try:
+                self._room.keep(self._end_bytes + (self._end + sum(map(len, records)) if self._is_sorted else 0))
                 self._index.append(rows)
                 write_all(self._fd, b"".join(records))
                 if self._fsync == "batch":
@@ -202,6 +207,7 @@ def complete(path: Path, index: RowFile) -> None:
     settings, rows = index.header, index.rows()
     trailer = bytes.fromhex(settings["trailer"])
     order = sort_order(rows["counter"], rows["timestamp"]) if settings["sort_by_counter"] else None
+    Room.beside(index.path).leave(0)
     if order is None:
         with path.open("ab", buffering=0) as file:
             write_all(file.fileno(), trailer)

@@ -97,6 +97,9 @@ def _dataset(folder: Path) -> Iterator[RecoveredFile]:
 
 
 def _journal(path: Path) -> RecoveredFile:
+    if not path.exists():
+        text = f"it lies on another disk, as {path.readlink()}, and that is not there: mount the disk, then try again"
+        return RecoveredFile(path, "failed", problem=text)
     try:
         with storing(f"recovering {path}", safe="The journal is unchanged."):
             rows = RowFile.open(path, writable=False)

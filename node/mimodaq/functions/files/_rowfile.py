@@ -91,6 +91,11 @@ class RowFile:
         return self._count
 
     @property
+    def header_bytes(self) -> int:
+        """Bytes before the first row."""
+        return self._start
+
+    @property
     def data_bytes(self) -> int:
         """Bytes of all rows, without the header."""
         return self._count * self.dtype.itemsize
@@ -140,6 +145,16 @@ def replace(temporary: Path, final: Path, *, durable: bool) -> None:
     temporary.replace(final)
     if durable:
         sync_file(final.parent)
+
+
+def make_folder(path: Path, *, durable: bool) -> None:
+    """Make a folder, and those above it that are missing; `durable` means that they survive a power cut."""
+    if path.is_dir():
+        return
+    make_folder(path.parent, durable=durable)
+    path.mkdir(exist_ok=True)
+    if durable:
+        sync_file(path.parent)
 
 
 def sync_file(path: Path) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from mimodaq.functions.files._csv import CsvWriter
 from mimodaq.functions.files._dataset import DatasetWriter
-from mimodaq.functions.files._errors import FilesError
+from mimodaq.functions.files._description import describe_run
+from mimodaq.functions.files._errors import DiskFullError, FilesError
 from mimodaq.functions.files._io import EventReader, SinkIO
 from mimodaq.functions.files._tar import TarWriter
 from mimodaq.functions.files._writer import EventWriter, Fsync
 
 _IDLE_SECONDS: Final = 1.0
+_ENDINGS: Final = (".csv", ".txt", ".tsv", ".dat", ".tar")
 
 
 def to_parquet(
@@ -33,16 +34,16 @@ def to_parquet(
     """Write every event of a buffer to the Parquet dataset `<filename>/<filename>-0000.parquet`, `-0001`, ...
 
     filename: name of the folder in the run directory; default the name of the buffer.
-    metadata: write run number, setup and versions into the files; without them two runs with the same events give
-        the same bytes.
+    metadata: write into the files what is known of the run: number, times, setup with its modules, versions, verdict;
+        without it two runs with the same events give the same bytes, with it the same bytes up to the footer.
     Other options: see `DatasetWriter`. Raises FilesError, DiskFullError.
     """
     reader = _only_reader(io)
-    name = (filename or reader.name).removesuffix(".parquet")
+    name = output_name("to_parquet", reader.name, filename)
     writer = DatasetWriter(
         io.run_dir / name,
         reader.dtype,
-        metadata=io.run_info if metadata else None,
+        metadata=describe_run(io.run_dir, io.run_info) if metadata else None,
         columns=columns,
         units=units,
         rotate_size=rotate_size,
@@ -51,8 +52,19 @@ def to_parquet(
         compression_level=compression_level,
         sort_by_counter=sort_by_counter,
         fsync=fsync,
+        spill=[place / name for place in io.spill],
+        reserve_bytes=io.reserve_bytes,
     )
-    _drain(io, reader, writer, writer.rotate_if_due)
+    place = writer.place
+
+    def look() -> None:
+        nonlocal place
+        writer.rotate_if_due()
+        if writer.place != place:
+            place = writer.place
+            io.log.warning("%s goes on in %s: the disk before has no more room", name, place)
+
+    _drain(io, reader, writer, look)
 
 
 def to_csv(
@@ -73,7 +85,7 @@ def to_csv(
     Other options: see `CsvWriter`. Raises FilesError, DiskFullError.
     """
     reader = _only_reader(io)
-    path = _path(io, filename or reader.name, ".txt" if separator == "\t" else ".csv")
+    path = io.run_dir / output_name("to_csv", reader.name, filename, separator)
     writer = CsvWriter(
         path,
         reader.dtype,
@@ -87,14 +99,21 @@ def to_csv(
     _drain(io, reader, writer)
 
 
-def to_tar(io: SinkIO, *, filename: str = "", sort_by_counter: bool = True, fsync: Fsync = "close") -> None:
+def to_tar(
+    io: SinkIO, *, filename: str = "", sort_by_counter: bool = True, metadata: bool = True, fsync: Fsync = "close"
+) -> None:
     """Write every event of a buffer as a member `<filename>_<counter>.parquet` of the tar `<filename>.tar`.
 
-    This is the layout of mimoCoRB, for its programs. Options: see `TarWriter`. Raises FilesError, DiskFullError.
+    This is the layout of mimoCoRB, for its programs.
+
+    metadata: as in `to_parquet`; here in the comment of the tar, which programs that read it pass over.
+    Other options: see `TarWriter`. Raises FilesError, DiskFullError.
     """
     reader = _only_reader(io)
-    path = _path(io, filename or reader.name, ".tar")
-    _drain(io, reader, TarWriter(path, reader.dtype, sort_by_counter=sort_by_counter, fsync=fsync))
+    path = io.run_dir / output_name("to_tar", reader.name, filename)
+    description = describe_run(io.run_dir, io.run_info) if metadata else None
+    writer = TarWriter(path, reader.dtype, metadata=description, sort_by_counter=sort_by_counter, fsync=fsync)
+    _drain(io, reader, writer)
 
 
 def _drain(io: SinkIO, reader: EventReader, writer: EventWriter, idle: Callable[[], None] | None = None) -> None:
@@ -104,12 +123,17 @@ def _drain(io: SinkIO, reader: EventReader, writer: EventWriter, idle: Callable[
     events = 0
     try:
         with writer:
-            while (batch := reader.take(writer.batch_events, timeout=_IDLE_SECONDS)) is not None:
-                if len(batch.events):
-                    events += writer.append(batch)
-                    reader.release()
-                if idle is not None:
-                    idle()
+            try:
+                while (batch := reader.take(writer.batch_events, timeout=_IDLE_SECONDS)) is not None:
+                    if len(batch.events):
+                        events += writer.append(batch)
+                        reader.release()
+                    if idle is not None:
+                        idle()
+            except DiskFullError:
+                writer.close()  # the space for it was set aside
+                io.log.error("%s: the disk is full; the files with the %d events before are complete", io.name, events)
+                raise
     finally:
         io.files(*writer.files)
         io.note(events_written=events, duplicates_dropped=writer.duplicates_dropped)
@@ -126,5 +150,10 @@ def _only_reader(io: SinkIO) -> EventReader:
     return reader
 
 
-def _path(io: SinkIO, name: str, ending: str) -> Path:
-    return io.run_dir / (name if name.endswith((".csv", ".txt", ".tsv", ".dat", ".tar")) else name + ending)
+def output_name(function: str, buffer: str, filename: str = "", separator: str = ",") -> str:
+    """What one of these functions calls its file or folder in the run directory, with its ending."""
+    name = filename or buffer
+    if function == "to_parquet":
+        return name.removesuffix(".parquet")
+    ending = ".tar" if function == "to_tar" else ".txt" if separator == "\t" else ".csv"
+    return name if name.endswith(_ENDINGS) else name + ending

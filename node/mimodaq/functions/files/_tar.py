@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from mimodaq.functions.files._description import as_comment
 from mimodaq.functions.files._errors import FilesError
 from mimodaq.functions.files._layout import EventBatch, fields_of
 from mimodaq.functions.files._recordfile import RecordFile
@@ -24,13 +26,20 @@ class TarWriter(RecordFile):
 
     path: the file, with its ending.
     dtype: planar record dtype; each field is a column, so all have the same number of samples.
+    metadata: a description as `describe_run` gives it, for the comment of the tar.
     sort_by_counter, fsync: as in `DatasetWriter`.
 
     Raises FilesError for fields that do not fit, DiskFullError when the disk is full.
     """
 
     def __init__(
-        self, path: Path, dtype: np.dtype[Any], *, sort_by_counter: bool = True, fsync: Fsync = "close"
+        self,
+        path: Path,
+        dtype: np.dtype[Any],
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        sort_by_counter: bool = True,
+        fsync: Fsync = "close",
     ) -> None:
         fields = fields_of(dtype)
         if len({field.samples for field in fields}) > 1:
@@ -41,7 +50,7 @@ class TarWriter(RecordFile):
         self._names = [field.name for field in fields]
         super().__init__(
             path,
-            b"",
+            as_comment(metadata) if metadata else b"",
             bytes(2 * tarfile.BLOCKSIZE),
             batch_events=_BATCH_EVENTS,
             sort_by_counter=sort_by_counter,

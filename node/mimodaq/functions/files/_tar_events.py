@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import os
 import re
 import tarfile
 import tempfile
@@ -17,7 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mimodaq.functions.files._errors import CorruptFileError
+from mimodaq.functions.files._description import from_comment
+from mimodaq.functions.files._errors import CorruptFileError, NothingYetError
 from mimodaq.functions.files._eventfile import Columns, EventFile, metadata_or_default
 from mimodaq.functions.files._layout import Field, planar_dtype
 
@@ -42,8 +44,11 @@ class TarEvents(EventFile):
 
     format = "tar"
 
-    def __init__(self, path: Path, paths: Sequence[Path], *, skip_corrupt: bool = False) -> None:
+    def __init__(
+        self, path: Path, paths: Sequence[Path], *, skip_corrupt: bool = False, is_complete: bool = True
+    ) -> None:
         super().__init__(path)
+        self.is_complete = is_complete
         self._skip_corrupt = skip_corrupt
         self._paths = paths
         try:
@@ -54,11 +59,13 @@ class TarEvents(EventFile):
 
     def _load(self) -> None:
         paths = self._paths
+        self.metadata = {}
         self._archives = [self._open(part) for part in paths]
         self._members = sorted(member for number in range(len(paths)) for member in self._index(number))
         self.count = len(self._members)
-        self.metadata = {}
         first = next((found for member in self._members if (found := self._event(member, None)) is not None), None)
+        if first is None and not self.is_complete:
+            raise NothingYetError(self.path)
         if first is None:
             raise CorruptFileError(self.path, "it has no readable member `<name>_<counter>.parquet`")
         self._fields = [Field(name, values.dtype, len(values)) for name, values in first.items()]
@@ -96,17 +103,22 @@ class TarEvents(EventFile):
         return plain
 
     def _index(self, number: int) -> list[_Member]:
-        members = []
+        members: list[_Member] = []
+        size = self._archives[number].seek(0, os.SEEK_END)
+        self._archives[number].seek(0)
         try:
             with tarfile.open(fileobj=self._archives[number], mode="r:") as archive:
                 for info in archive:
                     match = _MEMBER.match(info.name)
                     if match is not None and info.isfile():
                         members.append(_Member(number, int(match[1]), info.name, info.offset_data, info.size))
+                self.metadata = self.metadata or from_comment(archive.pax_headers)
         except (tarfile.TarError, OSError) as error:
-            if not self._skip_corrupt:
+            if self.is_complete and not self._skip_corrupt:
                 problem = f"it is no complete tar, {len(members)} events can be read ({error})"
                 raise CorruptFileError(self._paths[number], problem, skippable=True) from error
+        if not self.is_complete:
+            members = [member for member in members if member.offset + member.size <= size]
         return members
 
     def _event(self, member: _Member, expected: Sequence[Field] | None) -> dict[str, npt.NDArray[Any]] | None:

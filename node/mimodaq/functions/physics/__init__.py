@@ -11,6 +11,7 @@ from mimodaq.functions.physics._double import DoublePulse, DoublePulseConfig, Do
 from mimodaq.functions.physics._double_pulses import double_pulses
 from mimodaq.functions.physics._draw import (
     HistogramPicture,
+    NoPictures,
     WaveformStyle,
     draw_histograms,
     draw_waveforms,
@@ -18,7 +19,7 @@ from mimodaq.functions.physics._draw import (
     thin_out,
 )
 from mimodaq.functions.physics._fit import DecayFit, FitError, fit_decay, fit_decay_counts
-from mimodaq.functions.physics._histogram import Histogram, HistogramStyle
+from mimodaq.functions.physics._histogram import HistogramStyle
 from mimodaq.functions.physics._histograms import histograms
 from mimodaq.functions.physics._peaks import (
     correlate_peaks,
@@ -29,13 +30,21 @@ from mimodaq.functions.physics._peaks import (
     tag_peaks,
 )
 from mimodaq.functions.physics._rows import RowPeaks, find_peaks_fast, find_peaks_rows
+from mimodaq.functions.physics._screen import Arriving, NoWindowError, Screen, check_window, note, show
 from mimodaq.functions.physics._simulate import simulate
 from mimodaq.functions.physics._simulator import PulseConfig, PulseSimulator
 from mimodaq.functions.physics._singles import may_have_two_groups
 from mimodaq.functions.physics._spectrum import SpectrumConfig, SpectrumFinder, find_peaks
-from mimodaq.functions.physics._waveforms import waveforms
+from mimodaq.functions.physics._waveforms import event_text, waveforms
+from mimodaq.functions.physics._window import Message, histograms_message, waveforms_message
+from mimodaq.protocol.counts import Histogram
+
+plot_histograms = histograms
+plot_waveform = waveforms
+"""The names that mimoCoRB's examples have for them."""
 
 __all__ = [
+    "Arriving",
     "Decay",
     "DecayConfig",
     "DecayFinder",
@@ -47,20 +56,26 @@ __all__ = [
     "Histogram",
     "HistogramPicture",
     "HistogramStyle",
+    "Message",
+    "NoPictures",
+    "NoWindowError",
     "Pulse",
     "PulseConfig",
     "PulseSimulator",
     "RowPeaks",
+    "Screen",
     "SpectrumConfig",
     "SpectrumFinder",
     "WaveformStyle",
     "calculate_decay_time",
+    "check_window",
     "correlate_peaks",
     "correlate_pulses",
     "default_signatures",
     "double_pulses",
     "draw_histograms",
     "draw_waveforms",
+    "event_text",
     "find_peaks",
     "find_peaks_fast",
     "find_peaks_rows",
@@ -69,11 +84,17 @@ __all__ = [
     "group_peaks",
     "histograms",
     "histograms_figure",
+    "histograms_message",
     "match_signature",
     "may_have_two_groups",
     "normed_pulse",
+    "note",
+    "plot_histograms",
+    "plot_waveform",
+    "show",
     "simulate",
     "tag_peaks",
     "thin_out",
     "waveforms",
+    "waveforms_message",
 ]

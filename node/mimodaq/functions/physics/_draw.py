@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mimodaq.functions.physics._fit import DecayFit
-from mimodaq.functions.physics._histogram import Histogram, HistogramStyle
+from mimodaq.functions.physics._histogram import HistogramStyle
+from mimodaq.protocol.counts import Histogram
 
 INK: Final = "#222222"
 GRID: Final = "#dddddd"
@@ -26,6 +27,9 @@ LINE: Final = "#1f5fa8"
 FIT: Final = "#c8321e"
 CHANNELS: Final = ("#1f5fa8", "#d9730d", "#2b8a3e", "#8e44ad", "#c8321e", "#0f8b8d", "#7a5c00", "#555555")
 """Colours of channels, told apart by colour-blind eyes as well; repeated if there are more channels."""
+
+Traces = Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]]
+"""Of each channel sample numbers and values."""
 
 _BOX: Final = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": GRID, "alpha": 0.9}
 _NEED_MATPLOTLIB: Final = "matplotlib is missing, no picture is drawn: pip install mimodaq[plot]"
@@ -45,6 +49,8 @@ class HistogramPicture:
     style: HistogramStyle
     histogram: Histogram
     fit: DecayFit | None = None
+    note: str = ""
+    """What has to be known of its counts: stands above the statistics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +58,15 @@ class WaveformStyle:
     """How events are drawn; levels and ranges are in `unit`, after the offset is taken off."""
 
     title: str
-    sample_time_ns: float
+    sample_time_ns: float | None
+    """None: not known, the axis counts samples."""
     pre_trigger_samples: int
     offset: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+    """None: as the event needs."""
     unit: str
+    """Empty: not known."""
     trigger_level: float | None
     trigger_text: str
 
@@ -122,10 +131,11 @@ def _draw_histogram(axes: Any, picture: HistogramPicture) -> None:
         axes.set_yscale("log")
     else:
         axes.set_ylim(0, top)
+    notes = [picture.note] if picture.note else []
     axes.text(
         0.975,
         0.965,
-        "\n".join(statistics(histogram) + (fit_text(picture.fit, unit) if picture.fit else [])),
+        "\n".join([*notes, *statistics(histogram), *(fit_text(picture.fit, unit) if picture.fit else [])]),
         transform=axes.transAxes,
         ha="right",
         va="top",
@@ -185,21 +195,27 @@ def waveforms_figure() -> Any:
 
 
 def draw_waveforms(
-    figure: Any, style: WaveformStyle, traces: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], text: str
+    figure: Any, style: WaveformStyle, traces: Traces, text: str, *, earlier: Sequence[Traces] = ()
 ) -> None:
     """Draw one event: for each channel sample numbers and values (in the style's unit); replaces the figure.
 
-    `text` says which event it is.
+    `text` says which event it is; `earlier` events are drawn faintly behind it.
     """
     figure.clear()
     axes = figure.add_subplot()
     _dress(axes)
     last = max((float(np.max(samples)) for samples, _ in traces.values()), default=1.0)
-    begin, end = (style.sample_time_ns * (sample - style.pre_trigger_samples) for sample in (0.0, last))
-    scale, unit = (1e-3, "µs") if end - begin >= 1e4 else (1.0, "ns")
-    for (name, (samples, values)), colour in zip(traces.items(), _colours(len(traces)), strict=True):
-        times = (np.asarray(samples, dtype=np.float64) - style.pre_trigger_samples) * style.sample_time_ns * scale
-        axes.plot(times, np.asarray(values), color=colour, linewidth=1.0, alpha=0.85, label=name, zorder=3)
+    step, unit = _time_step(style.sample_time_ns, last)
+
+    def times(samples: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        return (np.asarray(samples, dtype=np.float64) - style.pre_trigger_samples) * step
+
+    for name, colour in zip(traces, _colours(len(traces)), strict=True):
+        for event in earlier:
+            if name in event:
+                axes.plot(times(event[name][0]), event[name][1], color=colour, linewidth=0.6, alpha=0.2, zorder=2)
+        samples, values = traces[name]
+        axes.plot(times(samples), np.asarray(values), color=colour, linewidth=1.0, alpha=0.85, label=name, zorder=3)
     if style.pre_trigger_samples > 0:
         axes.axvline(0, color=INK, linewidth=0.9, linestyle=":", zorder=2)
     if style.trigger_level is not None:
@@ -215,13 +231,21 @@ def draw_waveforms(
             zorder=6,
             bbox=_BOX,
         )
-    axes.set_xlim(begin * scale, end * scale)
-    axes.set_ylim(style.low, style.high)
-    axes.set_xlabel(f"Time ({unit})", color=INK)
-    axes.set_ylabel(f"Signal ({style.unit})", color=INK)
+    axes.set_xlim(*times([0.0, last]))
+    if style.low is not None and style.high is not None:
+        axes.set_ylim(style.low, style.high)
+    axes.set_xlabel(f"Time ({unit})" if unit else "Sample", color=INK)
+    axes.set_ylabel(f"Signal ({style.unit})" if style.unit else "Signal", color=INK)
     axes.legend(loc="upper right", fontsize=8.5, framealpha=0.9, edgecolor=GRID)
     axes.set_title(text, loc="right", fontsize=9, color=INK)
     axes.set_title(style.title, loc="left", fontsize=12, fontweight="bold", color=INK)
+
+
+def _time_step(sample_time_ns: float | None, last: float) -> tuple[float, str]:
+    """The length of a sample on the axis, and its unit (empty: samples are counted)."""
+    if sample_time_ns is None:
+        return 1.0, ""
+    return (1e-3 * sample_time_ns, "µs") if sample_time_ns * last >= 1e4 else (sample_time_ns, "ns")
 
 
 def thin_out(values: npt.NDArray[Any], most: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[Any]]:

@@ -1,12 +1,15 @@
-"""The built-in sink `histograms`: frequency distributions of the numbers in a buffer, as files and in a window."""
+"""The built-in function `histograms`: frequency distributions of the numbers in a buffer, as files and in a window."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from mimodaq.functions.physics._draw import (
     HistogramPicture,
@@ -17,11 +20,15 @@ from mimodaq.functions.physics._draw import (
 )
 from mimodaq.functions.physics._fit import DecayFit, FitError, fit_decay_counts
 from mimodaq.functions.physics._histogram import HistogramStyle
-from mimodaq.functions.physics._io import FunctionIO, events_per_batch
+from mimodaq.functions.physics._io import Events, FunctionIO, Observer, Reader, events_per_batch
+from mimodaq.functions.physics._look import look, rest
+from mimodaq.functions.physics._tally import Tally
 from mimodaq.functions.physics._window import histograms_message, open_window
 
 _DOING: Final = "histograms"
 _EVENTS_AT_ONCE: Final = 1024
+_OBSERVED_EVERY_S: Final = 0.01
+SAMPLE: Final = "a sample of the events"
 
 
 class _FitOrder(NamedTuple):
@@ -41,7 +48,10 @@ def histograms(
     window: bool = True,
     filename: str = "",
 ) -> None:
-    """Histogram fields of all events of a buffer; write counts and pictures at the end of the run.
+    """Histogram fields of the events of a buffer; write counts and pictures at the end of the run.
+
+    A buffer that is read (`RB_assign: {RB_3: read}`) is counted completely; of one that is observed a sample is
+    counted, at most 100 events per second, which holds up nobody. Files and displays say which it is.
 
     `histograms` has an entry `field: [min, max, bins, ymax, label, 0 or 1]` for each histogram: ymax is the
     height of the frame in units of the mean content of a bin (the frame grows when that is too low), 1 asks
@@ -49,38 +59,53 @@ def histograms(
     decay_time_us, model: exponential, range: [0.3, 14]}` fits an exponential over a flat background to that
     histogram (see `fit_decay_counts`).
 
+    Everybody may look at the counts during the run: `mimodaq plot`, the operator's screens, `Session.histogram`.
     Counts, statistics and the fit go to `<filename>.json` in the run directory, pictures to `<filename>.png`
     and `.svg` (default: histograms_<name of the function>). Where there is a display, a window shows the
     histograms every `interval` seconds unless `window` is false; it is a process of its own and never keeps
     events waiting. Raises ValueError for options that do not fit the buffer, or more than one process.
     """
-    if len(io.readers) != 1 or io.processes != 1:
+    ends: list[Reader | Observer] = [*io.readers, *io.observers]
+    if len(ends) != 1 or io.processes != 1:
         raise ValueError(
-            f"{_DOING}: {len(io.readers)} sources and {io.processes} processes are assigned; it reads one buffer in "
-            "one process (num_process: 1), which then sees all events"
+            f"{_DOING}: {len(io.readers)} sources, {len(io.observers)} observed buffers and {io.processes} processes "
+            "are assigned; it reads or observes one buffer in one process (num_process: 1), which then sees all events"
         )
-    reader = io.readers[0]
-    styles = _parse_styles(histograms or {}, reader.dtype.names or ())
+    styles = _parse_styles(histograms or {}, ends[0].dtype.names or ())
     order = _parse_fit(fit, styles)
-    pictures = {field: HistogramPicture(style, style.histogram()) for field, style in styles.items()}
+    tally = Tally(io, ends[0].name, styles, title)
     stem = io.run_dir / (filename or f"histograms_{io.name}")
+    shown_title = title if io.readers else f"{title} ({SAMPLE})"
 
     shown = open_window(window, title, io.log)
-    events, due = 0, time.monotonic()
-    most = events_per_batch(reader.dtype, _EVENTS_AT_ONCE)
+    due = time.monotonic()
     try:
-        while (batch := reader.take(most, timeout=interval if shown else None)) is not None:
-            for field, picture in pictures.items():
-                picture.histogram.fill(batch.events[field])
-            events += len(batch.events)
-            reader.release()
+        for events, numbers in _all_events(io, interval if shown else None) if io.readers else _sample(io):
+            tally.add(events, numbers)
             if shown and time.monotonic() >= due:
-                shown.show(histograms_message(list(pictures.values()), title))
+                shown.show(histograms_message(list(tally.pictures.values()), shown_title))
                 due = time.monotonic() + interval
+        tally.finish()
     finally:
         if shown:
             shown.close()
-        _write(io, stem, title, pictures, order, events)
+        _write(io, stem, shown_title, tally, order)
+
+
+def _all_events(io: FunctionIO, patience_s: float | None) -> Iterator[tuple[Events, npt.NDArray[np.int64]]]:
+    """Every event with its number in the ring; nothing, every `patience_s`, while none come."""
+    reader = io.readers[0]
+    most = events_per_batch(reader.dtype, _EVENTS_AT_ONCE)
+    while (batch := reader.take(most, timeout=patience_s)) is not None:
+        yield batch.events, reader.sequences(len(batch.events))
+        reader.release()
+
+
+def _sample(io: FunctionIO) -> Iterator[tuple[Events, npt.NDArray[np.int64]]]:
+    """Recent events, one at a time."""
+    while (seen := look(io)) is not None:
+        yield np.array([seen.event]), np.array([seen.sequence])
+        rest(io, _OBSERVED_EVERY_S)
 
 
 def _parse_styles(descriptors: Mapping[str, Sequence[Any]], fields: Sequence[str]) -> dict[str, HistogramStyle]:
@@ -111,17 +136,12 @@ def _parse_fit(option: Mapping[str, Any] | None, styles: Mapping[str, HistogramS
     return _FitOrder(str(field), None if limits is None else (float(limits[0]), float(limits[1])))
 
 
-def _write(
-    io: FunctionIO,
-    stem: Path,
-    title: str,
-    pictures: dict[str, HistogramPicture],
-    order: _FitOrder | None,
-    events: int,
-) -> None:
+def _write(io: FunctionIO, stem: Path, title: str, tally: Tally, order: _FitOrder | None) -> None:
+    pictures = tally.pictures
     content: dict[str, Any] = {
         "title": title,
-        "events": events,
+        "events": tally.events,
+        "is_sample": not io.readers,
         "histograms": {
             field: {"label": picture.style.label, **picture.histogram.to_dict()} for field, picture in pictures.items()
         },

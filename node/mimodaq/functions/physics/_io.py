@@ -38,8 +38,11 @@ class Reader(Protocol):
     """The reading end of a buffer."""
 
     @property
+    def name(self) -> str: ...
+    @property
     def dtype(self) -> np.dtype[Any]: ...
     def take(self, n: int, timeout: float | None = None) -> Batch | None: ...
+    def sequences(self, n: int) -> npt.NDArray[np.int64]: ...
     def release(self, n: int | None = None) -> None: ...
 
 
@@ -64,11 +67,15 @@ class Observed(Protocol):
     def counter(self) -> int: ...
     @property
     def timestamp(self) -> float: ...
+    @property
+    def sequence(self) -> int: ...
 
 
 class Observer(Protocol):
     """The observing end of a buffer."""
 
+    @property
+    def name(self) -> str: ...
     @property
     def dtype(self) -> np.dtype[Any]: ...
     def get(self, timeout: float | None = None) -> Observed | None: ...
@@ -82,6 +89,8 @@ class FunctionIO(Protocol):
     processes: int
     run_dir: Path
     setup_dir: Path
+    run_folder: Path | None
+    """In memory, for what may be looked at while the run goes on; None: there is nobody to look."""
     log: logging.Logger
 
     @property

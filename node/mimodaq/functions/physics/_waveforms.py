@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -17,11 +16,11 @@ from mimodaq.functions.physics._draw import (
     waveforms_figure,
 )
 from mimodaq.functions.physics._io import FunctionIO, Observed, channels_of, check_samples
+from mimodaq.functions.physics._look import look, rest
 from mimodaq.functions.physics._window import LiveWindow, open_window, waveforms_message
 
 _DOING: Final = "waveforms"
 _POINTS_ON_SCREEN: Final = 500
-_LOOK_S: Final = 0.05
 _UNSEEN_S: Final = 0.25  # without a window a short rest suffices, and the end of the run is seen sooner
 
 
@@ -81,12 +80,12 @@ def waveforms(
     last: Observed | None = None
     text = ""
     try:
-        while (seen := _look(io)) is not None:
+        while (seen := look(io)) is not None:
             text = event_text(seen, last)
             last = seen
             if shown:
                 _show(shown, style, channels, seen, text)
-            _sleep(io, min_sleeptime if shown else min(min_sleeptime, _UNSEEN_S))
+            rest(io, min_sleeptime if shown else min(min_sleeptime, _UNSEEN_S))
     finally:
         if shown:
             shown.close()
@@ -113,24 +112,6 @@ def _values(style: WaveformStyle, seen: Observed, channel: str) -> np.ndarray[An
 def _show(shown: LiveWindow, style: WaveformStyle, channels: list[str], seen: Observed, text: str) -> None:
     traces = {name: thin_out(_values(style, seen, name), _POINTS_ON_SCREEN) for name in channels}
     shown.show(waveforms_message(style, traces, text))
-
-
-def _look(io: FunctionIO) -> Observed | None:
-    """Give the newest event, None at the end of the stream."""
-    while True:
-        try:
-            return io.observers[0].get()
-        except TimeoutError:  # events pass too fast for a whole copy; the next look may succeed
-            _sleep(io, _LOOK_S)
-
-
-def _sleep(io: FunctionIO, seconds: float) -> None:
-    """Wait before the next look; only briefly if the run stops."""
-    until = time.monotonic() + seconds
-    while (remaining := until - time.monotonic()) > 0:
-        time.sleep(min(remaining, _LOOK_S))
-        if io.stopping():
-            return
 
 
 def _write(io: FunctionIO, name: str, style: WaveformStyle, channels: list[str], last: Observed, text: str) -> None:

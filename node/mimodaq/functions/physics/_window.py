@@ -28,7 +28,8 @@ from mimodaq.functions.physics._draw import (
     waveforms_figure,
 )
 from mimodaq.functions.physics._fit import DecayFit
-from mimodaq.functions.physics._histogram import Histogram, HistogramStyle
+from mimodaq.functions.physics._histogram import HistogramStyle
+from mimodaq.protocol.counts import Histogram
 
 Message = dict[str, Any]
 
@@ -40,6 +41,7 @@ def histograms_message(pictures: Sequence[HistogramPicture], title: str) -> Mess
             "style": asdict(picture.style),
             "histogram": picture.histogram.to_dict(),
             "fit": picture.fit.to_dict() if picture.fit else None,
+            "note": picture.note,
         }
         for picture in pictures
     ]
@@ -57,16 +59,23 @@ def figure_for(message: Message) -> Any:
     return histograms_figure(len(message["items"])) if message["kind"] == "histograms" else waveforms_figure()
 
 
-def draw_message(figure: Any, message: Message) -> None:
-    """Draw what a message describes; replaces what was on the figure."""
+def draw_message(figure: Any, message: Message, *, earlier: Sequence[Message] = (), is_log: bool | None = None) -> None:
+    """Draw what a message describes; replaces what was on the figure.
+
+    `earlier` are waveforms that are drawn behind it; `is_log` overrules the scale of histograms.
+    """
     if message["kind"] == "waveforms":
-        draw_waveforms(figure, WaveformStyle(**message["style"]), message["traces"], message["text"])
+        style = WaveformStyle(**message["style"])
+        behind = [one["traces"] for one in earlier]
+        draw_waveforms(figure, style, message["traces"], message["text"], earlier=behind)
         return
+    scale = {} if is_log is None else {"logarithmic": is_log}
     pictures = [
         HistogramPicture(
-            HistogramStyle(**item["style"]),
+            HistogramStyle(**{**item["style"], **scale}),
             Histogram.from_dict(item["histogram"]),
             DecayFit.from_dict(item["fit"]) if item["fit"] else None,
+            item["note"],
         )
         for item in message["items"]
     ]
