@@ -17,8 +17,8 @@ demo: $(READY) ## set up everything and run a muon-lifetime experiment
 	@$(BIN)/mimodaq init demo --example lifetime
 	@$(BIN)/mimodaq run demo/setup.yaml --events 20000
 
-test: $(READY) ## the whole test suite, in two processes
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --max-worker-restart 0
+test: $(READY) ## the whole test suite, in three processes: many tests wait
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 NUMPY1 := .venv-numpy1
 

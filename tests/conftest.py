@@ -21,6 +21,9 @@ _GRACE_S = 2.0
 _HELPERS = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")
 """Processes that multiprocessing starts once and keeps until the interpreter ends."""
 
+_LONG = {"nodes", "docs", "link"}
+"""Folders of tests that take minutes."""
+
 _IS_ALONE = "CI" in os.environ and "PYTEST_XDIST_WORKER" not in os.environ
 """Nobody else uses this computer: every left-over is ours."""
 
@@ -28,11 +31,12 @@ ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of our c
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that take hours, unless they are asked for with ``-m soak``."""
+    """Leave out the tests that take hours, unless they are asked for with ``-m soak``; begin with the long ones."""
     if "soak" not in config.option.markexpr:
         soak = [item for item in items if item.get_closest_marker("soak")]
         config.hook.pytest_deselected(items=soak)
         items[:] = [item for item in items if item not in soak]
+    items.sort(key=lambda item: _LONG.isdisjoint(item.path.parts))  # so that no process is alone at the end
 
 
 def _children() -> set[int]:
