@@ -60,8 +60,8 @@ ROWS = {
 }
 
 
-LONG = {"link", "cluster", "run"}
-"""Dozens of processes are started for each of them: `make soak`."""
+LONG = {"link", "cluster", "run", "write", "tui"}
+"""Many processes are started for each of them: `make soak`."""
 
 
 @pytest.mark.parametrize(

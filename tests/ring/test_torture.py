@@ -62,11 +62,11 @@ def torture(crew: Crew, deaths: int, longest_s: float) -> None:
 
 
 def test_killed_at_random_moments(new_crew: NewCrew) -> None:
-    torture(new_crew(seed=1), 110, longest_s=0.03)
+    torture(new_crew(seed=1), 60, longest_s=0.03)
 
 
 def test_killed_inside_the_ring(new_crew: NewCrew) -> None:
-    torture(new_crew(seed=2, prepare=set_trap), 110, longest_s=0.1)
+    torture(new_crew(seed=2, prepare=set_trap), 60, longest_s=0.1)
 
 
 def any_seed() -> int:

@@ -75,6 +75,7 @@ class Terminal:
     """`mimodaq tui` in tmux: what is typed goes in, what is seen comes out."""
 
     def __init__(self, cluster: Cluster, size: tuple[int, int], *options: str) -> None:
+        self.lab = cluster
         self._socket = cluster.folder / "tmux"
         self._environment = {**os.environ, **cluster.environment, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
         prefix = cluster.hosts[0].prefix if cluster.hosts else ()
