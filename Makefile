@@ -27,8 +27,8 @@ $(NUMPY1)/.ready: pyproject.toml
 	$(NUMPY1)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' 'numpy<2' 'pyarrow<19' 'pandas<3'
 	@touch $@
 
-test-numpy1: $(NUMPY1)/.ready ## what old projects need, with numpy 1.26: mimoCoRB's interface, files, examples
-	$(NUMPY1)/bin/python -m pytest tests/mimocorb tests/files/test_open_events.py tests/examples/test_examples.py
+test-numpy1: $(NUMPY1)/.ready ## what old projects need, with numpy 1.26: mimoCoRB's interface, files
+	$(NUMPY1)/bin/python -m pytest --numprocesses 3 --dist loadfile tests/mimocorb tests/files/test_open_events.py
 
 check: $(READY) ## lint, types, import contracts, spelling
 	$(BIN)/ruff check .
