@@ -15,7 +15,7 @@ $(READY): pyproject.toml
 demo: $(READY) ## set up everything and run a muon-lifetime experiment
 	@rm -rf demo
 	@$(BIN)/mimodaq init demo --example lifetime
-	@$(BIN)/mimodaq run demo/setup.yaml --events 20000
+	@$(BIN)/mimodaq run demo/setup.yaml --events 20000 --headless
 
 test: $(READY) ## the whole test suite, in three processes: many tests wait
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
