@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 
@@ -36,6 +37,16 @@ def test_the_vendors_folder_needs_no_entry_in_the_systems_cache(libraries, monke
     monkeypatch.delenv(LIBRARY_DIR, raising=False)
     monkeypatch.setattr(load, "VENDOR_DIR", path.parent)
     assert find_file("ps3000a") == str(path)
+
+
+def test_the_library_asked_for_is_used_whichever_was_loaded_before(libraries, tmp_path):
+    copy = tmp_path / "libps3000a.so"
+    shutil.copy(libraries("ps3000a"), copy)
+    one, other = StandIn("ps3000a", libraries("ps3000a")), StandIn("ps3000a", copy)
+    one.set(units=1)
+    other.set(units=2)
+    first, second, again = one.driver(), other.driver(), one.driver()
+    assert [len(driver.units()) for driver in (first, second, again)] == [1, 2, 1]
 
 
 def test_a_missing_library_is_one_error_with_the_package_and_a_way_without(tmp_path):

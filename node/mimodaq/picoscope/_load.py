@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes.util
 import importlib
 import os
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from mimodaq.picoscope._status import ScopeError
 LIBRARY_DIR: Final = "MIMODAQ_PICO_LIB_DIR"
 """Environment variable: folder (or file) of the vendor's libraries."""
 VENDOR_DIR: Final = Path("/opt/picoscope/lib")
+_bound: Final[dict[str, str]] = {}
+"""By picosdk's module: the file its functions are bound to."""
 INSTALL: Final = "deploy/picoscope/README.md says how to install it"
 
 
@@ -44,7 +47,10 @@ def _in_folder(place: Path, name: str) -> str | None:
 
 
 def load_family(family: Family, library: str | None = None) -> Any:
-    """The picosdk object of a family, with all functions bound. Raises LibraryMissingError with the remedy."""
+    """The picosdk object of a family, its functions bound to the library asked for, whichever was loaded before.
+
+    Raises LibraryMissingError with the remedy.
+    """
     try:
         import picosdk.library as picosdk_library
     except ImportError:
@@ -54,10 +60,13 @@ def load_family(family: Family, library: str | None = None) -> Any:
     file = find_file(family.name, library)
     if file is None:
         raise LibraryMissingError(_not_found(family, library))
+    name = f"picosdk.{family.name}"
+    if _bound.get(name) != file:
+        sys.modules.pop(name, None)  # picosdk loads a library when the module of its family is imported, and then never
     before = picosdk_library.find_library
-    picosdk_library.find_library = lambda name: file
+    picosdk_library.find_library = lambda _: file
     try:
-        module = importlib.import_module(f"picosdk.{family.name}")
+        module = importlib.import_module(name)
     except OSError as error:
         raise LibraryMissingError(
             f"loading {file} for {family.name}: {error}. Install the package {family.package} for this processor."
@@ -68,6 +77,7 @@ def load_family(family: Family, library: str | None = None) -> Any:
         ) from error
     finally:
         picosdk_library.find_library = before
+    _bound[name] = file
     return getattr(module, family.name)
 
 
