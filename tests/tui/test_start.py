@@ -1,6 +1,7 @@
 """What can be chosen before a start, and that nothing else is changed by it."""
 
 import pytest
+from textual.events import Key
 from textual.widgets import Input
 
 from mimodaq.config import change_setup, load_setup, load_unpacked, pack_setup, unpack_setup
@@ -102,6 +103,16 @@ async def test_limits_and_choices_are_configured_and_then_the_run_starts():
         assert (await seat.feed.runs())[0].comment == "cosmics"
         await seat.until(lambda: "/ 02:00:00" in seat.lines[0])
         assert "optional" in seat.text
+
+
+@in_a_loop
+async def test_who_types_faster_than_the_screen_keeps_the_comment():
+    async with console(SimulatedFeed(state=State.CONFIGURED)) as seat:
+        await seat.press("r")
+        for key in (*"cosmics", "f5"):  # all at once, as over a slow line
+            seat.app.post_message(Key(key, key if len(key) == 1 else None))
+        await seat.until(lambda: seat.state is State.RUNNING)
+        assert (await seat.feed.runs())[0].comment == "cosmics"
 
 
 @in_a_loop

@@ -30,7 +30,7 @@ class Start:
 class StartRun(Dialog[Start]):
     """Comment, options and checks; F5 or Ctrl+S starts, if nothing stands in the way. Enter never does."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("f5,ctrl+s", "start", show=False, priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f5,ctrl+s", "start", show=False)]
     DEFAULT_CSS = """
     StartRun .row { height: 1; margin-top: 0; align-horizontal: left; }
     StartRun .row Label { width: 17; }
