@@ -101,7 +101,7 @@ def test_a_signal_stops_the_run_and_leaves(endless):
     assert only_record(endless)["verdict"] == "good"
 
 
-@pytest.mark.soak  # failed once in ten beside three other tests, for a reason that is not known yet
+@pytest.mark.soak  # failed once in fifty beside three other tests; the reason is not known yet
 def test_when_the_process_of_the_run_is_killed_that_is_told_and_the_events_are_saved(endless):
     with endless.terminal() as terminal:
         endless.file("flowing")
