@@ -160,6 +160,7 @@ def test_a_full_disk_ends_the_run_cleanly_and_what_was_released_is_in_the_file(m
     (tmp_path / "own.py").write_text(FUNCTIONS)
     (tmp_path / "setup.yaml").write_text(
         SETUP.replace("RB_assign: {RB_1: write}", "RB_assign: {RB_1: write}, config: {events: 10000000}")
+        + "disk: {when_low: warn}\n"  # the run would be stopped before the disk is full
     )
     done = mimodaq("run", "setup.yaml", "--headless", "--json", "--output", str(small_disk / "run"), expect=1)
     result = json.loads(done.stdout)

@@ -90,71 +90,77 @@ class AskText(Dialog[str]):
         self.dismiss(event.value.strip())
 
 
-class Confirm(Dialog[bool]):
-    """A question with its consequences in numbers; No has the focus, y is yes."""
+class Question(Dialog[Result]):
+    """A question with its consequences, in numbers that are kept up to date; the safe answer has the focus."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "yes", show=False), Binding("n", "no", show=False)]
+    first: ClassVar[str] = "#no"
+    """What has the focus."""
 
-    def __init__(self, question: str, consequences: Callable[[], Sequence[str]], yes: str) -> None:
+    def __init__(self, question: str, consequences: Callable[[], Sequence[str]], no: str, **answers: str) -> None:
+        """`answers` are the other buttons, by their ids."""
         super().__init__()
-        self._question, self._consequences, self._yes = question, consequences, yes
+        self._question, self._consequences, self._buttons = question, consequences, {"no": no, **answers}
 
     def compose(self) -> ComposeResult:
         """Lay out."""
         with Vertical() as frame:
             frame.border_title = self._question
             yield Label("\n".join(self._consequences()), id="text", markup=False)
+            yield from self.more()
             with Horizontal():
-                yield Button("No  n/esc", id="no", compact=True)
-                yield Button(f"{self._yes}  y", id="yes", compact=True)
+                for name, text in self._buttons.items():
+                    yield Button(text, id=name, compact=True)
+
+    def more(self) -> ComposeResult:
+        """What stands between the text and the buttons."""
+        return ()
 
     def on_mount(self) -> None:
-        """The safe answer first."""
-        self.query_one("#no").focus()
+        """Give it the focus."""
+        self.query(self.first).first().focus()
 
     def draw(self) -> None:
         """The numbers as they are now."""
         label = self.query_one_optional("#text", Label)
         if label is not None:
             label.update("\n".join(self._consequences()))
-
-    @on(Button.Pressed, "#yes")
-    def action_yes(self) -> None:
-        """Do it."""
-        self.dismiss(True)
 
     @on(Button.Pressed, "#no")
     def _no(self) -> None:
         self.dismiss(None)
 
 
-class TypeToConfirm(Dialog[bool]):
+class Confirm(Question[bool]):
+    """Yes or no; y is yes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "yes", show=False), Binding("n", "no", show=False)]
+
+    def __init__(self, question: str, consequences: Callable[[], Sequence[str]], yes: str) -> None:
+        super().__init__(question, consequences, "No  n/esc", yes=f"{yes}  y")
+
+    @on(Button.Pressed, "#yes")
+    def action_yes(self) -> None:
+        """Do it."""
+        self.dismiss(True)
+
+
+class TypeToConfirm(Question[bool]):
     """For what loses something: a word has to be typed."""
 
-    def __init__(self, question: str, consequences: Callable[[], Sequence[str]], word: str, yes: str) -> None:
-        super().__init__()
-        self._question, self._consequences, self._word, self._yes = question, consequences, word, yes
+    first: ClassVar[str] = "Input"
 
-    def compose(self) -> ComposeResult:
-        """Lay out."""
-        with Vertical() as frame:
-            frame.border_title = self._question
-            yield Label("\n".join(self._consequences()), id="text", markup=False)
-            yield Label(f"Type {self._word} to do it:", markup=False)
-            yield Input(compact=True)
-            with Horizontal():
-                yield Button("No  esc", id="no", compact=True)
-                yield Button(self._yes, id="yes", disabled=True, compact=True)
+    def __init__(self, question: str, consequences: Callable[[], Sequence[str]], word: str, yes: str) -> None:
+        super().__init__(question, consequences, "No  esc", yes=yes)
+        self._word = word
+
+    def more(self) -> ComposeResult:
+        """The word."""
+        yield Label(f"Type {self._word} to do it:", markup=False)
+        yield Input(compact=True)
 
     def on_mount(self) -> None:
-        """Type at once."""
-        self.query_one(Input).focus()
-
-    def draw(self) -> None:
-        """The numbers as they are now."""
-        label = self.query_one_optional("#text", Label)
-        if label is not None:
-            label.update("\n".join(self._consequences()))
+        """Not yet."""
+        self.query_one("#yes", Button).disabled = True
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -168,7 +174,3 @@ class TypeToConfirm(Dialog[bool]):
     @on(Button.Pressed, "#yes")
     def _yes_pressed(self) -> None:
         self.dismiss(True)
-
-    @on(Button.Pressed, "#no")
-    def _no(self) -> None:
-        self.dismiss(None)

@@ -7,22 +7,21 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, ClassVar, Final
 
 from textual import on, work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.widgets import Button, Label
+from textual.containers import Vertical
+from textual.widgets import Button
 
 from mimodaq.client._embedded import Begun, Ended, News, NotStarted
 
 from ._app import OperatorApp
-from ._dialogs import Dialog, Shown
+from ._dialogs import Question, Shown
 from .feed import Feed
 from .render import Line, clean, fit
 
 _AGAIN_S: Final = 0.25
 
 
-class Leave(Dialog[str]):
+class Leave(Question[str]):
     """What is to become of the run: `stop`, `leave`, or nothing changes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -32,32 +31,7 @@ class Leave(Dialog[str]):
     ]
 
     def __init__(self, consequences: Callable[[], Sequence[str]]) -> None:
-        super().__init__()
-        self._consequences = consequences
-
-    def compose(self) -> ComposeResult:
-        """Lay out."""
-        with Vertical() as frame:
-            frame.border_title = "Leave?"
-            yield Label("\n".join(self._consequences()), id="text", markup=False)
-            with Horizontal():
-                yield Button("Go on  n/esc", id="no", compact=True)
-                yield Button("Stop and leave  x", id="stop", compact=True)
-                yield Button("Leave it running  l", id="leave", compact=True)
-
-    def on_mount(self) -> None:
-        """The safe answer first."""
-        self.query_one("#no").focus()
-
-    def draw(self) -> None:
-        """The numbers as they are now."""
-        label = self.query_one_optional("#text", Label)
-        if label is not None:
-            label.update("\n".join(self._consequences()))
-
-    @on(Button.Pressed, "#no")
-    def _no(self) -> None:
-        self.dismiss(None)
+        super().__init__("Leave?", consequences, "Go on  n/esc", stop="Stop and leave  x", leave="Leave it running  l")
 
     @on(Button.Pressed, "#stop")
     def action_stop(self) -> None:
