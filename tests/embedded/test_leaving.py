@@ -62,6 +62,16 @@ async def test_who_wants_to_leave_a_run_is_asked_and_may_stay():
 
 
 @in_a_loop
+async def test_help_says_that_leaving_is_a_question_here():
+    async with screens() as seat:
+        await seat.press("question_mark")
+        await seat.sees(lambda: seat.dialog == "Shown")
+        await seat.press("end")
+        await seat.sees(lambda: "q or F10" in seat.text and "leave; asks what becomes of the run" in seat.text)
+        assert "the run goes on" not in seat.text
+
+
+@in_a_loop
 async def test_a_run_can_be_left_running():
     async with screens() as seat:
         await seat.hear(Begun("/data/7"))

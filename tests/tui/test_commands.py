@@ -13,8 +13,6 @@ from mimodaq.tui.simulated import Fault, SimulatedFeed, What
 from tui.console import console, in_a_loop
 from tui.pages import follow
 
-STEADY = (State.IDLE, State.CONFIGURED, State.READY, State.RUNNING, State.PAUSED, State.ERROR)
-STATES = (*STEADY, State.CONFIGURING, State.STARTING, State.STOPPING)
 DIALOGS = {"start": "StartRun", "stop": "Confirm", "abort": "TypeToConfirm", "reset": "TypeToConfirm"}
 
 
@@ -22,7 +20,7 @@ def footer(seat):
     return seat.lines[-1]
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", State)
 @in_a_loop
 async def test_a_key_does_what_the_state_allows_and_else_says_why_not(state):
     async with console(SimulatedFeed(state=state), size=(200, 40)) as seat:

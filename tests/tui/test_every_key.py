@@ -11,15 +11,13 @@ from mimodaq.tui._keys import PANES, keys_of
 from mimodaq.tui.simulated import SimulatedFeed, demo_setup
 from tui.console import console, in_a_loop
 
-STATES = (State.IDLE, State.RUNNING, State.PAUSED, State.ERROR)
-"""With no setup, a run, one that is held, and no way on; commands are pressed in the others, too, in test_commands."""
 TERMINAL = {"edit"}
 """Needs the terminal for an editor."""
 OPENING = {"details", "filter", "apply", "go"}
 """May open a dialog or another screen."""
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", State)
 @in_a_loop
 async def test_keys_that_look_touch_nothing(state, tmp_path):
     feed = SimulatedFeed(state=state)
@@ -44,7 +42,7 @@ async def test_keys_that_look_touch_nothing(state, tmp_path):
 async def test_marks_help_and_palette_are_there_in_every_state_and_close_with_escape():
     feed = SimulatedFeed(state=State.RUNNING)
     async with console(feed, size=(80, 24)) as seat:
-        for state in STATES:
+        for state in State:
             feed.control.state = state
             await seat.wait(1)
             for letter, dialog in (("m", "AskText"), ("question_mark", "Shown"), ("colon", "CommandPalette")):

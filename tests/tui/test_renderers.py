@@ -118,7 +118,7 @@ PICTURES = {
     "runs": runs,
     "checks": lambda model, width: checks(preflight(model.snapshot, model.alarm_list, 7200.0, "anna"), width),
     "texts": texts,
-    "help": lambda model, width: help_lines("overview", width),
+    "help": lambda model, width: help_lines("overview", width, lambda key: key.about),
 }
 
 

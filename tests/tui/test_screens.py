@@ -5,10 +5,12 @@ import shutil
 import pytest
 from textual.widgets import Input
 
+from mimodaq.config import load_setup
 from mimodaq.protocol.messages import LogLine
 from mimodaq.protocol.states import State
 from mimodaq.tui._keys import COMMANDS, GENERAL, LOCAL, PANES, RESERVED, keys_of
 from mimodaq.tui._widgets import Rows
+from mimodaq.tui.setups import read_packed
 from mimodaq.tui.simulated import Fault, SimulatedFeed, What, demo_setup
 from tui.console import console, in_a_loop
 
@@ -308,6 +310,22 @@ async def test_configuration_shows_what_differs_checks_and_applies(tmp_path):
         assert not seat.dialog
         await seat.press("u")
         assert "# setup.yaml" in seat.text
+
+
+@in_a_loop
+async def test_values_of_the_command_line_stay_when_the_file_is_applied_again():
+    setup, values = load_setup(demo_setup(), ["runevents=777"]), ("runevents=777",)
+    feed = SimulatedFeed(state=State.CONFIGURED, setup=setup)
+    async with console(feed, size=(200, 40), setup_file=demo_setup(), overrides=values) as seat:
+        await seat.press("6")
+        await seat.wait(1)
+        assert "no difference" in seat.text
+        assert "setup.yaml --set runevents=777" in seat.text
+        await seat.press("P")
+        assert "0 lines come, 0 go." in seat.text
+        await seat.press(*"apply", "enter", "enter")
+        await seat.until(lambda: seat.state is State.CONFIGURED)
+        assert read_packed(await seat.feed.setup()).events_limit == 777
 
 
 @in_a_loop

@@ -25,7 +25,7 @@ from ._commands import Commands
 from ._dialogs import Shown
 from ._following import FollowingApp
 from ._help import help_lines
-from ._keys import COMMANDS, GENERAL, PANES, possible
+from ._keys import COMMANDS, GENERAL, PANES, Key, possible
 from ._panes import OverviewPane
 from ._theme import NAMES, THEMES
 
@@ -160,7 +160,11 @@ class OperatorApp(Commands, FollowingApp):
     def action_help(self) -> None:
         """The keys of this screen."""
         name = self.pane.id or ""
-        self.push_screen(Shown("Keys", lambda width: help_lines(name, width)))
+        self.push_screen(Shown("Keys", lambda width: help_lines(name, width, self.about)))
+
+    def about(self, key: Key) -> str:
+        """What a key does, in words."""
+        return key.about
 
     def action_undo(self) -> None:
         """Undo what restricts the display."""
@@ -176,14 +180,14 @@ class OperatorApp(Commands, FollowingApp):
         snapshot, operator, may_command = self.model.snapshot, self.feed.operator, self.feed.may_command
         for key in COMMANDS:
             if possible(key.command, snapshot, operator, may_command) is None:
-                yield SystemCommand(key.label, key.about, self._doing(key.action))
+                yield SystemCommand(key.label, self.about(key), self._doing(key.action))
         if possible("shutdown", snapshot, operator, may_command) is None:
             yield SystemCommand("Shutdown…", "end all daemons and the broker", self.action_shutdown_cluster)
         for pane in PANES:
             yield SystemCommand(pane.title, f"screen {pane.digit}", self._doing(f"pane('{pane.name}')"))
         for key in GENERAL:
             if key.action not in {"command_palette", "undo"}:
-                yield SystemCommand(key.label, key.about, self._doing(key.action))
+                yield SystemCommand(key.label, self.about(key), self._doing(key.action))
 
     def _doing(self, action: str) -> Callable[[], None]:
         async def do() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +58,7 @@ class FrameApp(App[None]):
         feed: Feed,
         *,
         setup_file: Path | None = None,
+        overrides: Sequence[str] = (),
         rules: Iterable[Rule] = DEFAULT_RULES,
         is_ascii: bool = False,
         refresh_s: float = 0.5,
@@ -67,7 +68,7 @@ class FrameApp(App[None]):
     ) -> None:
         super().__init__()
         self.feed = feed
-        self.setup_file = setup_file
+        self.setup_file, self.overrides = setup_file, overrides
         self.model = Model(tuple(rules))
         self.is_ascii = is_ascii
         self.line_styles: dict[str, Style] = styles("lab-dark", is_colourless=self.no_color)

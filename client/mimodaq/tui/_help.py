@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from ._keys import COMMANDS, GENERAL, PANES, keys_of
+from ._keys import COMMANDS, GENERAL, PANES, Key, keys_of
 from .render import Line, cell, fit
 
 _NAMES: Final = {
@@ -25,8 +26,8 @@ _NAMES: Final = {
 }
 
 
-def help_lines(pane: str, width: int) -> list[Line]:
-    """All keys, those of the screen first."""
+def help_lines(pane: str, width: int, about: Callable[[Key], str]) -> list[Line]:
+    """All keys with what they are about, those of the screen first."""
     title = next(p.title for p in PANES if p.name == pane)
     commands = [key for key in COMMANDS if key.command != "resume"]  # the same key as pause
     lines = [fit([(title, "title")], width)]
@@ -34,10 +35,8 @@ def help_lines(pane: str, width: int) -> list[Line]:
         if heading:
             lines += [fit([], width), fit([(heading, "title")], width)]
         for key in keys:
-            names = " or ".join(
-                _NAMES.get(name, name.upper() if name.startswith("f") else name) for name in key.keys.split(",")
-            )
-            lines.append(fit([cell(f" {names}", 16, "key"), (f"  {key.about}", "")], width))
+            names = " or ".join(_shown(name) for name in key.keys.split(","))
+            lines.append(fit([cell(f" {names}", 16, "key"), (f"  {about(key)}", "")], width))
     moving = "Arrows, j k, PgUp PgDn, Home End move. 1 to 8: screens. Tab in dialogs: next field."
     return [*lines, fit([], width), fit([(moving, "dim")], width)]
 

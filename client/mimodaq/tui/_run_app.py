@@ -15,6 +15,7 @@ from mimodaq.client._embedded import Begun, Ended, News, NotStarted
 
 from ._app import OperatorApp
 from ._dialogs import Question, Shown
+from ._keys import Key
 from .feed import Feed
 from .render import Line, clean, fit
 
@@ -122,6 +123,10 @@ class RunApp(OperatorApp):
         cluster = snapshot.cluster if not snapshot.is_stale else None
         is_going_on = cluster is None or cluster.run is not None or cluster.aim.is_in_run
         return bool(self.ended) and not is_going_on
+
+    def about(self, key: Key) -> str:
+        """Here to leave is a question."""
+        return "leave; asks what becomes of the run" if key.action == "leave" else super().about(key)
 
     def action_leave(self) -> None:
         """Leave; if a run goes on, ask what is to become of it."""

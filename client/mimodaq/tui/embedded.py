@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -38,12 +38,12 @@ def _run(request: RunRequest) -> int:
         return run_in_lines(request, setup)
     host = Host(setup_path(request.setup), request.overrides, request.output)
     try:
-        return asyncio.run(_show(host, setup))
+        return asyncio.run(_show(host, setup, request.overrides))
     finally:
         host.close()
 
 
-async def _show(host: Host, setup: Setup) -> int:
+async def _show(host: Host, setup: Setup, overrides: Sequence[str]) -> int:
     """Open the screens when the setup has been checked; returns the exit code. Raises UsageError."""
     from ._run_app import RunApp
     from ._terminal import is_remote, wants_ascii
@@ -57,6 +57,7 @@ async def _show(host: Host, setup: Setup) -> int:
         news,
         address,
         setup_file=setup.path,
+        overrides=overrides,
         is_ascii=wants_ascii(),
         refresh_s=1.0 if remote else 0.5,
     )

@@ -88,8 +88,13 @@ class ConfigPane(PaneView):
                 ("   differs from what runs" if changed else "   is what runs", "warning" if changed else "good")
             )
         parts.append((f"   running {self._setup_id[:8]}" if self._setup_id else "   nothing configured", ""))
-        parts.append((f"   {path or 'no file named (--setup FILE)'}", "dim"))
+        parts.append((f"   {self._named()}", "dim"))
         return fit(parts, width)
+
+    def _named(self) -> str:
+        """The file, with the values that were given on the command line for others in it."""
+        path, overrides = self.operator_app.setup_file, self.operator_app.overrides
+        return f"{path or 'no file named (--setup FILE)'}{''.join(f' --set {value}' for value in overrides)}"
 
     def _text(self, width: int) -> list[Line]:
         path = self.operator_app.setup_file
@@ -135,7 +140,7 @@ class ConfigPane(PaneView):
         path = self.operator_app.setup_file
         if path is not None:
             try:
-                setup = load_setup(path)
+                setup = load_setup(path, self.operator_app.overrides)
                 self._hosts, self._packed = frozenset(setup.hosts), pack(setup)
                 self.file = texts_of(self._packed)
             except SetupErrors as error:
@@ -180,7 +185,7 @@ class ConfigPane(PaneView):
         added = sum(line.startswith("+") and not line.startswith("+++") for line in changes)
         removed = sum(line.startswith("-") and not line.startswith("---") for line in changes)
         text = [
-            f"{app.setup_file}",
+            self._named(),
             f"{added} lines come, {removed} go." if self.running else "The cluster has no setup yet.",
         ]
         text.append("All hosts load it and check its functions. No run is in progress.")

@@ -18,6 +18,7 @@ from typing import Final
 
 import numpy as np
 
+from mimodaq.config import Setup
 from mimodaq.protocol.counts import Counts, FieldCounts, GrowingHistogram, heights
 from mimodaq.protocol.messages import Answer, Ask, LogLine
 from mimodaq.protocol.states import State
@@ -68,7 +69,7 @@ class SimulatedFeed:
         may_command: bool = True,
         pace: float | None = None,
         state: State = State.CONFIGURED,
-        setup: Path | None = None,
+        setup: Path | Setup | None = None,
     ) -> None:
         self.operator, self.may_command = operator, may_command
         self._pace = pace
