@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-numpy1 check bench peers soak docs deploy-test pictures format clean
+.PHONY: demo test test-numpy1 check bench peers soak docs deploy-test dist dist-test pictures format clean
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mimodaq needs Python 3.11 or newer; set PYTHON=/path/to/python"; exit 1; }
@@ -62,6 +62,13 @@ soak: $(READY) ## hours of faults under load
 
 deploy-test: $(READY) ## deploy/ on booted containers (root; systemd-container, openssh-server, ansible-core)
 	$(BIN)/python -m pytest tests/deploy -m deploy
+
+dist: $(READY) ## sdist, and the wheel made from it, in dist/
+	@rm -rf dist
+	$(BIN)/python -m build --outdir dist
+
+dist-test: dist ## the wheel in an empty environment of each Python that is here, with all extras: a run is taken
+	.ci/dist
 
 pictures: $(READY) ## the pictures of the operator's screens, from a run of real processes
 	PYTHONPATH=tests $(BIN)/python -m tui.pictures docs/img
