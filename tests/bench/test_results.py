@@ -7,7 +7,7 @@ import math
 import pytest
 
 from mimodaq.client.bench import Goal, Row, Series
-from mimodaq.client.bench._results import number, table
+from mimodaq.client.bench._results import NOTHING, number, table
 
 SUBJECT = Series("ours", (90.0, 110.0, 100.0))
 LIMIT = Series("theirs", (40.0, 55.0, 50.0))
@@ -51,6 +51,15 @@ def test_a_ratio_to_a_missing_limit_cannot_be_judged() -> None:
     assert math.isnan(absent.ratio)
     assert absent.is_met is None
     assert absent.as_json()["limit"] == {"name": "theirs", "value": None, "missing": "not installed: make peers"}
+
+
+def test_a_row_may_be_compared_with_its_goal_only() -> None:
+    alone = row(limit=NOTHING, goal=Goal(value_max=101))
+
+    assert alone.as_json()["limit"] is None
+    assert alone.is_met is True
+    assert "some.row 100 (90 - 110) ev/s - ≤ 101 yes" in " ".join(table([alone]).split())
+    assert "failed" not in table([alone])
 
 
 def test_a_value_can_be_judged_without_its_limit() -> None:

@@ -187,10 +187,10 @@ def rebuild(
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(help="ring, write, run, or all.")] = "all",
+    what: Annotated[str, typer.Argument(help="ring, link, write, run, cluster, broker, scope, tui, or all.")] = "all",
     json_: Json = False,
 ) -> None:
-    """Measure this machine: rings, writers and whole runs as ratios to limits measured in the same run."""
+    """Measure this machine: rings, links, writers, runs as ratios to limits measured in the same run."""
     from mimodaq.client.bench import bench as carry_out
 
     raise typer.Exit(carry_out(what, json_))

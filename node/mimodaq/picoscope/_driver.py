@@ -106,7 +106,10 @@ class ScopeDriver(Protocol):
         """
 
     def counters(self, first: int, count: int) -> Counters | None:
-        """The hardware's trigger counters (samples since the first capture); None: the scope has none."""
+        """The hardware's trigger counters (samples since the first capture); None: the scope has none.
+
+        They are valid until they are asked for again.
+        """
 
     def offsets_ns(self, first: int, count: int) -> Offsets | None:
         """Where the trigger was between two samples, in ns; None: not available."""

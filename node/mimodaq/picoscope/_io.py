@@ -16,6 +16,7 @@ class Writer(Protocol):
     """The writing end of a buffer."""
 
     name: str
+    slots: int
     waited_s: float
     dtype: np.dtype[np.void]
 

@@ -192,8 +192,10 @@ class SdkScope:
         return most.value
 
     def _divide(self, segments: int) -> None:
-        """Note the number of segments, and have a place for the overflows of as many captures."""
+        """Note the number of segments, and have places for what is told of as many captures."""
         self._segments = segments
+        self._info = np.zeros(segments, TRIGGER_INFO)
+        self._at_info = self._info.ctypes.data
         self._masks = np.zeros(segments, np.int16)
         self._at_masks = self._masks.ctypes.data
 
@@ -244,14 +246,13 @@ class SdkScope:
         return self._masks[:count]
 
     def counters(self, first: int, count: int) -> Counters | None:
-        """The trigger counters of captures."""
+        """The trigger counters of captures (valid until they are asked for again)."""
         if not self.family.has_trigger_info or self._segments == 1:
             return None
-        info = np.zeros(count, TRIGGER_INFO)
-        status = self.call("GetTriggerInfoBulk")(self._handle, info.ctypes.data, first, first + count - 1)
+        status = self.call("GetTriggerInfoBulk")(self._handle, self._at_info, first, first + count - 1)
         if status in st.LOST:
             check("GetTriggerInfoBulk", status)
-        return None if status & ~st.STAMPS_RESET else info["counter"].copy()
+        return None if status & ~st.STAMPS_RESET else self._info["counter"][:count]
 
     def offsets_ns(self, first: int, count: int) -> Offsets | None:
         """Where the trigger was between two samples."""

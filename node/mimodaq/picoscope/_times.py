@@ -18,6 +18,8 @@ HOST: Final = 3
 QUALITIES: Final = {HARDWARE: "hardware counter", INTERPOLATED: "interpolated", HOST: "host"}
 
 _MASK: Final = np.uint64(2**COUNTER_BITS - 1)
+_HALF: Final = np.uint64(2 ** (COUNTER_BITS - 1) - 1)
+_ONE: Final = np.uint64(1)
 
 
 def is_counting(counters: Counters | None) -> bool:
@@ -25,7 +27,7 @@ def is_counting(counters: Counters | None) -> bool:
     if counters is None or len(counters) < 2:
         return counters is not None
     steps = (counters[1:] - counters[:-1]) & _MASK
-    return bool((steps > 0).all() and (steps < _MASK >> np.uint64(1)).all())
+    return bool((steps - _ONE < _HALF - _ONE).all())  # 0 < step < half; 0 - 1 is very large
 
 
 def event_times(
@@ -49,7 +51,7 @@ def event_times(
         ends = last if is_complete else ended_utc_s
         steps = np.arange(1, captures + 1) / (captures if is_complete else captures + 1)
         return armed_utc_s + (ends - armed_utc_s) * steps, INTERPOLATED
-    since_first = ((counters - counters[0]) & _MASK).astype(np.float64) * interval_ns / 1e9
+    since_first = ((counters - counters[0]) & _MASK).astype(np.float64) * (interval_ns / 1e9)
     span = float(since_first[-1])
     if not is_complete:
         last = armed_utc_s + span + max(0.0, ended_utc_s - armed_utc_s - span) / 2

@@ -67,6 +67,8 @@ class Client:
         self.label = label
         self.dtype: np.dtype[np.void] = core.events.dtype
         """The record dtype of an event, planar."""
+        self.slots = core.slots
+        """How many the ring has."""
         self._pid = os.getpid()
         self._words = core.words
         self._last_reap = time.monotonic()

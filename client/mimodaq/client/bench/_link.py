@@ -15,7 +15,7 @@ from mimodaq.client.bench._hosts import Hosts, why_not
 from mimodaq.client.bench._latency import message_delays
 from mimodaq.client.bench._links import Keys, Way, link_delays, link_rate, lost_by_kills, raw_rate
 from mimodaq.client.bench._peers import Peers
-from mimodaq.client.bench._results import Goal, Row, Series
+from mimodaq.client.bench._results import NOTHING, Goal, Row, Series
 from mimodaq.client.bench._rings import SMALL, WAVE
 
 WAVE_SLOTS: Final = 1024
@@ -29,7 +29,6 @@ _STORED: Final = "pyzmq, from and into memory"
 _CURVE: Final = "pyzmq with CURVE, 1 MB messages"
 _TWICE: Final = "pyzmq, 1 MB messages of 48 B each event"
 """Counter, time and dead time of an event of 24 bytes are as large as itself."""
-_NOTHING: Final = Series("nothing", missing="there is nothing to compare with")
 
 
 def rows(effort: Effort, peers: Peers) -> Iterator[Row]:
@@ -134,4 +133,4 @@ def _kills(effort: Effort) -> Iterator[Row]:
     events = 200_000 if not effort.run_seconds else 5_000_000
     lost = alternate({"lost or doubled": partial(lost_by_kills, events, 3)}, 1, "events")["lost or doubled"]
     work = "24 B events lost or doubled when the receiver is killed three times at full rate"
-    yield Row("link.kill.lost", work, "events", lost, _NOTHING, Goal(value_max=0.0))
+    yield Row("link.kill.lost", work, "events", lost, NOTHING, Goal(value_max=0.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 
 class BenchError(Exception):
@@ -37,6 +37,10 @@ class Series:
         if not self.values:
             return {"value": None, **({"missing": self.missing} if self.missing else {"failed": self.failed})}
         return {"value": self.median, "min": min(self.values), "max": max(self.values), "repeats": len(self.values)}
+
+
+NOTHING: Final = Series("")
+"""The limit of a row that is compared with nothing but its goal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ class Row:
             "work": self.work,
             **self.subject.as_json(),
             "unit": self.unit,
-            "limit": {"name": self.limit.name, **self.limit.as_json()},
+            "limit": None if self.limit is NOTHING else {"name": self.limit.name, **self.limit.as_json()},
             "ratio": self.ratio if ratios else None,
             **spread,
             "goal": {**self.goal.as_json(), "met": self.is_met},
@@ -144,6 +148,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     value = number(subject.median) if subject.values else "-"
     spread = f"({number(min(subject.values))} - {number(max(subject.values))})" if subject.values else ""
     found = f"{limit.name} {number(limit.median)}" if limit.values else f"{limit.name}: {limit.missing or 'failed'}"
+    found = "" if limit is NOTHING else found
     ratio = f"{row.ratio:.2f}" if subject.values and limit.values else "-"
     mark = {True: "yes", False: "NO", None: "" if row.goal == Goal() else "?"}[row.is_met]
     return (row.name, value, spread, row.unit, found, ratio, str(row.goal), mark)

@@ -10,7 +10,7 @@ from typing import Final
 
 from mimodaq.client.bench._alternate import Effort, say
 from mimodaq.client.bench._peers import Peers
-from mimodaq.client.bench._results import BenchError, Goal, Row, Series
+from mimodaq.client.bench._results import NOTHING, BenchError, Goal, Row, Series
 
 _NODES: Final = 50
 _BUFFERS: Final = 20
@@ -51,4 +51,4 @@ def rows(effort: Effort, peers: Peers) -> Iterator[Row]:
         values = tuple(one[name][0] for one in found)
         say(f"  {name}: {', '.join(f'{value:.3g}' for value in values)} {unit}")
         work = f"{nodes} nodes with {buffers} buffers each at 1 Hz, 160x45: {words}"
-        yield Row(name, work, unit, Series("screens", values), Series("nothing"), Goal(value_max=goal))
+        yield Row(name, work, unit, Series("screens", values), NOTHING, Goal(value_max=goal))
