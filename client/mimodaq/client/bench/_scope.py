@@ -136,7 +136,10 @@ def read_out(work: Work) -> Readings:
 
 
 def bare_rate(work: Work) -> float:
-    """Captures per second of the same calls in a loop, always into the same memory; nobody gets the data."""
+    """Captures per second of the same calls in a loop, always into the same memory; nobody gets the data.
+
+    From opening the scope to closing it, as that of the readout.
+    """
     import ctypes
 
     from mimodaq.picoscope import FAMILIES
@@ -145,6 +148,7 @@ def bare_rate(work: Work) -> float:
     library = _prepared()
     driver = open_driver(FAMILIES[FAMILY], str(library))
     n, samples = work.captures, work.samples
+    begin = time.monotonic()
     driver.open(None, 8)
     try:
         for index in range(4):
@@ -163,9 +167,8 @@ def bare_rate(work: Work) -> float:
         masks = np.zeros(n, np.int16)
         overflow = masks.ctypes.data
         run, is_ready, fetch = driver.lib.ps3000aRunBlock, driver.lib.ps3000aIsReady, driver.lib.ps3000aGetValuesBulk
-        captures, now = 0, time.monotonic()
-        begin, end = now, now + work.seconds
-        while now < end:
+        captures, end = 0, begin + work.seconds
+        while time.monotonic() < end:
             status = run(handle, 0, samples, 2, 1, None, 0, None, None)
             while not ready.value and not status:
                 status = is_ready(handle, at_ready)
@@ -173,10 +176,9 @@ def bare_rate(work: Work) -> float:
             status = status or fetch(handle, at_got, 0, n - 1, 1, 0, overflow)
             assert not status, f"the stand-in answered {status}"
             captures += n
-            now = time.monotonic()
     finally:
         driver.close()
-    return captures / (now - begin)
+    return captures / (time.monotonic() - begin)
 
 
 def _prepared() -> Path:
