@@ -167,12 +167,12 @@ class Client:
 
     def _check(self) -> None:
         """Refuse use after close, after the end of the ring, and in a forked child."""
-        if os.getpid() != self._pid:
-            raise RingError(
-                f"ring {self.name}: {self.label} was opened by process {self._pid} and is used by its child "
-                f"{os.getpid()}: open one of its own in each process"
-            )
         if not self._open:
+            if os.getpid() != self._pid:
+                raise RingError(
+                    f"ring {self.name}: {self.label} was opened by process {self._pid} and is used by its child "
+                    f"{os.getpid()}: open one of its own in each process"
+                )
             raise RingClosed(f"ring {self.name}: {self.label} has left already")
         flags = self._words[self._core.control + lay.FLAGS]
         if flags & lay.CLOSED:
