@@ -24,6 +24,19 @@ def test_every_part_lives_in_one_root_and_is_typed_and_described():
     assert not [part.name for part in parts() if not (part / "README.md").exists()]
 
 
+def test_every_folder_says_what_is_in_it():
+    for root in ROOTS:
+        text = (ROOT / root / "README.md").read_text(encoding="utf-8")
+        assert not [part.name for part in parts() if part.parts[-3] == root and f"[{part.name}](" not in text]
+    told = {
+        name.strip()
+        for line in (ROOT / "tests" / "README.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("|")
+        for name in line.split("|")[1].split(",")
+    }
+    assert not {folder.parent.name for folder in (ROOT / "tests").glob("*/test_*.py")} - told
+
+
 def test_every_part_is_under_the_import_contracts():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert {f"mimodaq.{part.name}" for part in parts()} == set(project["tool"]["importlinter"]["root_packages"])
