@@ -141,11 +141,6 @@ class ClusterPlan:
     events_limit: int | None = None
     duration_s: float | None = None
 
-    @property
-    def start_order(self) -> tuple[tuple[tuple[str, str], ...], ...]:
-        """(node, function or link) in the order in which they start: sinks first, sources last."""
-        return self.stop_waves[::-1]
-
 
 def make_plan(setup: Setup) -> ClusterPlan:
     """The plan of a setup that has been checked (`mimodaq.config.check_graph`)."""

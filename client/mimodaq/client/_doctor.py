@@ -191,8 +191,3 @@ def as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
         {"what": f.what, "level": _LEVELS[f.is_good], "good": f.is_good, "text": f.text, "remedy": f.remedy}
         for f in findings
     ]
-
-
-def has_fault(findings: Iterable[Finding]) -> bool:
-    """Whether something is to be repaired. A missing library is no fault as long as no scope is plugged in."""
-    return any(finding.is_good is False for finding in findings)

@@ -149,15 +149,6 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def faults_of(config: Mapping[str, Any]) -> list[Fault]:
-    """Everything wrong with the options of a readout."""
-    try:
-        read_settings(config)
-    except SettingsError as error:
-        return error.faults
-    return []
-
-
 def _read(options: Options) -> Settings:
     driver = options.choice("driver", ("picosdk", "simulate"), "picosdk")
     family = options.choice("family", ("auto", *FAMILIES), "ps3000a" if driver == "simulate" else "auto")
