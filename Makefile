@@ -18,7 +18,7 @@ demo: $(READY) ## set up everything and run a muon-lifetime experiment
 	@$(BIN)/mimodaq run demo/setup.yaml --events 20000 --headless
 
 test: $(READY) ## the whole test suite, in three processes: many tests wait
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --durations 20
 
 NUMPY1 := .venv-numpy1
 
