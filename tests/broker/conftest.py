@@ -10,7 +10,7 @@ from broker.running import BrokerProcess, BrokerThread
 SETUP = """
 hosts:
   daq1: {address: 127.0.0.1}
-  ana1: {address: 127.0.0.1}
+  ana1: {address: 127.0.0.1, data_port: 7900}
 RingBuffer:
   - RB_1: {number_of_slots: 16, data_type: {1: [x, float64]}, host: daq1}
 Functions:

@@ -67,7 +67,7 @@ def test_a_damaged_database_is_told_and_a_new_broker_works(state):
 def test_names_that_are_no_text_harm_nobody(broker, setup_file):
     """A file name of Linux may hold bytes that are no characters; it comes back in a message."""
     name = setup_file.with_name(os.fsdecode(b"\xff_setup.yaml"))
-    name.write_text(setup_file.read_text().replace("  ana1: {address: 127.0.0.1}\n", ""))
+    name.write_text(setup_file.read_text().replace("  ana1: {address: 127.0.0.1, data_port: 7900}\n", ""))
     with Session.connect(broker.address) as session:
         wait_until(lambda: session.status().cluster.state is State.IDLE, "the broker does not learn")
         with pytest.raises((SetupErrors, SessionError)):

@@ -9,6 +9,8 @@ def test_source_exhausted(project):
     result = project.run()
     assert result["verdict"] == "good"
     assert record(result)["end_reason"] == "sources finished"
+    asked, begun, stopping, over = record(result)["times"].values()
+    assert asked < begun < stopping < over  # nobody asked: it is when the source had ended
     assert column(f"{result['run_dir']}/out.csv") == list(range(500))
 
 

@@ -70,6 +70,16 @@ def test_a_path_that_does_not_exist_is_refused(project):
     assert "nowhere" in json.loads(done.stdout)["error"]
 
 
+def test_a_run_that_was_killed_before_it_began_is_told_of(project):
+    project.write("run/run.log", "")
+    project.write("run/run.json.part", "{")
+    words = "run was left by a run that was killed before it began: no event was taken, so it can be removed\n"
+    assert project("recover", "run").stdout == words
+    project.setup("numbers > RB_1 {n: 10}", "to_csv < RB_1 {filename: out}")
+    project.run("--output", "run")
+    assert project("recover", "run").stdout == "run: nothing to recover\n"
+
+
 def test_a_damaged_record_is_named(project):
     project.write("run/run.json", "{")
     done = project("recover", "run", expect=2)

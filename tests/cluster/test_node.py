@@ -343,3 +343,41 @@ def test_the_events_of_the_last_run_are_not_told_as_those_of_the_next(node):
     node.do(Verb.ARM, run=8)
     reports = [e.message for e in node.of(ne.Send) if isinstance(e.message, m.Report)]
     assert [(report.run, report.events) for report in reports] == [(8, 0)]
+
+
+def worth(node):
+    """The verdict in the record and its reasons, which is that of the account."""
+    close = node.of(ne.CloseBooks)[0]
+    node.give(ne.BooksClosed(close.ticket, (), ()))
+    account = node.brain.node.ended
+    assert (account.verdict, account.reasons) == (close.verdict, close.reasons)
+    return close.verdict, close.reasons
+
+
+def test_a_run_whose_source_fails_before_it_begins_is_interrupted_by_that_alone(node):
+    node.configured().ready()
+    source = WorkerId("src", 0)
+    node.give(ne.InRun(7, runs.Exited(source, "OSError", is_fatal=True)))
+    node.exit_all()
+    assert worth(node) == (Verdict.INTERRUPTED, ("src[0] failed: OSError",))
+
+
+def test_sources_that_end_before_the_run_begins_are_a_failure(node):
+    node.configured().ready()
+    node.give(ne.InRun(7, runs.Exited(WorkerId("src", 0), None)))
+    node.exit_all()
+    assert worth(node) == (Verdict.INTERRUPTED, ("the sources ended before the run began",))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [
+        (Verdict.ABORTED, "aborted: by the broker"),
+        (Verdict.INTERRUPTED, "ended by the broker"),
+        (Verdict.INCOMPLETE, "ended by the broker"),
+    ],
+)
+def test_what_an_abort_makes_of_a_run_is_what_the_broker_says(node, verdict, reason):
+    node.running().do(Verb.ABORT, run=7, worth=verdict)
+    node.exit_all()
+    assert worth(node) == (verdict, (reason,))

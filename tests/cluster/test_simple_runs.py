@@ -175,7 +175,8 @@ def test_a_start_that_fails_on_one_host_is_undone_on_all(sim):
     assert answer.text == "store: out[0] could not start: ImportError"
     assert set(sim.states().values()) == {State.CONFIGURED}
     assert not sim.flowed
-    assert verdict(sim)[0] is Verdict.ABORTED
+    assert verdict(sim)[0] is Verdict.INTERRUPTED  # by no operator
+    assert {account.verdict for account in sim.broker.rows[1].accounts.values()} == {Verdict.INTERRUPTED}
     assert sim.do("start").ok
 
 

@@ -32,7 +32,7 @@ class Terminal:
         self._keys, end = pty.openpty()
         fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", *_SIZE, 0, 0))
         self.process = subprocess.Popen(
-            [*WITH_TERMINAL, "run", *arguments],
+            [*WITH_TERMINAL, *arguments],
             stdin=end,
             stdout=end,
             stderr=end,
@@ -133,7 +133,7 @@ class Seat(Project):
     @contextmanager
     def terminal(self, *arguments: str) -> Iterator[Terminal]:
         """`mimodaq run` on a terminal; the process behind it is gone in the end, and all it has made."""
-        terminal = Terminal(self.folder, self.runtime, arguments)
+        terminal = Terminal(self.folder, self.runtime, ("run", *arguments))
         hosts: list[int] = []
         try:
             yield terminal

@@ -104,7 +104,14 @@ def test_file_names_and_options_reach_the_writers(filled: Callable[..., Ring], m
     to_csv(make_io(readers=[filled(SCALARS, 5).reader("g")]), filename="heights", separator="\t")
     to_csv(make_io(readers=[filled(SCALARS, 5).reader("g")]), filename="table.dat", columns=["height"])
     to_tar(make_io(readers=[filled(CHANNELS, 5).reader("g")]), filename="waves")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["heights.txt", "pulses", "table.dat", "waves.tar"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "heights.txt",
+        "heights.txt.json",
+        "pulses",
+        "table.dat",
+        "table.dat.json",
+        "waves.tar",
+    ]
 
 
 def test_files_without_metadata_do_not_depend_on_the_run(
@@ -113,6 +120,8 @@ def test_files_without_metadata_do_not_depend_on_the_run(
     for run in (1, 2):
         io = make_io(readers=[filled(WAVES, 5).reader("g")], run_dir=tmp_path / str(run), run_info={"run": run})
         to_parquet(io, filename="x", metadata=False)
+        to_csv(make_io(readers=[filled(SCALARS, 5).reader("g")], run_dir=tmp_path / str(run)), metadata=False)
+        assert not list((tmp_path / str(run)).glob("*.json"))
     files = [(tmp_path / run / "x" / "x-0000.parquet").read_bytes() for run in ("1", "2")]
     assert files[0] == files[1]
 

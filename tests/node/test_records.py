@@ -92,6 +92,17 @@ def test_a_record_without_verdict_is_one_of_a_run_that_goes_on(setup):
     assert (record["verdict"], record["state"]) == (None, "starting")
 
 
+def test_a_node_that_is_started_again_knows_whose_run_it_is_and_how_it_began(setup):
+    begun = Books(asked=1.5, operator="anna", comment="top panel moved")
+    begun.where["pid"] = 1
+    record = begun.record(setup, 5, facts(setup), {}, final=False)
+    again = Books.restore(record).record(setup, 5, facts(setup), {}, final=True)
+    for key in ("operator", "comment", "where"):
+        assert again[key] == record[key], key
+    assert again["times"]["start_asked"] == record["times"]["start_asked"]
+    assert (again["operator"], again["comment"], again["where"]["pid"]) == ("anna", "top panel moved", 1)
+
+
 def test_files_of_a_function_are_listed_once():
     books = Books()
     books.add_files("Fkt_3", ["a", "b"])

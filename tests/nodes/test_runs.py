@@ -33,7 +33,9 @@ def test_a_run_that_ends_with_its_source_is_good_and_complete(chain):
     check_complete(cluster, answer.run, 5000)
     assert set(cluster.run_dirs(answer.run)) == set(HOSTS)
     for node in HOSTS:
-        clock = cluster.record(answer.run, node)["clock"]
+        record = cluster.record(answer.run, node)
+        assert (record["operator"], record["comment"]) == (row.operator, "first light")
+        clock = record["clock"]
         assert abs(clock["offset_s"]) <= clock["way_s"] / 2 + 1e-3  # all hosts are this computer
         assert clock["jumps"] == 0
 
@@ -107,7 +109,8 @@ def test_a_start_that_one_host_cannot_carry_out_is_undone_on_all(new_cluster):
     assert not answer.ok
     assert "no detector" in answer.text
     row = wait_for_end(session, answer.run)
-    assert row.verdict in ("aborted", "interrupted")
+    assert row.verdict == "interrupted"
+    assert {cluster.record(answer.run, node)["verdict"] for node in cluster.run_dirs(answer.run)} == {"interrupted"}
     assert session.status().cluster.state.value == "configured"
     broken.unlink()
     answer = session.ask("start")

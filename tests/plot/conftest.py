@@ -16,7 +16,8 @@ import yaml
 from mimodaq.config import Setup, load_setup
 from mimodaq.node import RESOLVED
 from mimodaq.node._folder import Folder
-from mimodaq.protocol.counts import LIVE, Counts, FieldCounts, Histogram, file_of, pack
+from mimodaq.protocol.counts import LIVE, Counts, FieldCounts, file_of, pack
+from mimodaq.protocol.histogram import Histogram
 from mimodaq.ring import Ring, segment_name
 from nodes.conftest import new_cluster
 

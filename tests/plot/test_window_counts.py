@@ -11,7 +11,8 @@ import pytest
 
 from link.ends import LOCAL, End
 from mimodaq.link import LinkError, Window, WindowOrder
-from mimodaq.protocol.counts import AUTO_BINS, LIVE, Counts, Wanted
+from mimodaq.protocol.counts import LIVE, Counts, Wanted
+from mimodaq.protocol.histogram import AUTO_BINS
 from mimodaq.protocol.link_window import Answer, Budgets, Count, Heard, Limits, Shown
 from mimodaq.protocol.link_window_messages import AskCounts, AskSample, Later
 from plot.conftest import RunThere, decays, pulses
@@ -107,7 +108,8 @@ def test_what_cannot_be_counted_is_refused_with_the_reason(window: Window, run: 
 
 
 def test_counts_that_do_not_fit_into_an_answer_are_asked_for_one_by_one(window: Window, run: RunThere) -> None:
-    from mimodaq.protocol.counts import FieldCounts, Histogram, pack
+    from mimodaq.protocol.counts import FieldCounts, pack
+    from mimodaq.protocol.histogram import Histogram
 
     large = tuple(FieldCounts(name, Histogram(0.0, 1.0, 100_000)) for name in "abc")
     (run.folder.path / LIVE).mkdir()

@@ -9,20 +9,8 @@ import msgpack
 import numpy as np
 import pytest
 
-from mimodaq.protocol.counts import (
-    MOST_BINS,
-    Counts,
-    CountsError,
-    FieldCounts,
-    GrowingHistogram,
-    Histogram,
-    Wanted,
-    heights,
-    pack,
-    read_wanted,
-    unpack,
-    write_wanted,
-)
+from mimodaq.protocol.counts import Counts, CountsError, FieldCounts, Wanted, pack, read_wanted, unpack, write_wanted
+from mimodaq.protocol.histogram import MOST_BINS, GrowingHistogram, Histogram, heights
 
 
 def filled(values: object, low: float = 0.0, high: float = 10.0, bins: int = 20) -> Histogram:

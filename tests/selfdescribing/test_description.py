@@ -13,9 +13,21 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from files.conftest import WAVES, make_batch
+from files.conftest import SCALARS, WAVES, make_batch
 from mimodaq.config import MAX_BUNDLE_BYTES
-from mimodaq.functions.files import DatasetWriter, TarWriter, bytes_of_events, end_of, open_events, seal_run
+from mimodaq.functions.files import (
+    CsvWriter,
+    DatasetWriter,
+    DiskFullError,
+    FilesError,
+    TarWriter,
+    beside,
+    bytes_of_events,
+    end_of,
+    open_events,
+    recover,
+    seal_run,
+)
 from mimodaq.functions.files._description import describe_run
 
 CHANNELS = np.dtype([("chA", "<f4", (8,)), ("chB", "<f4", (8,))])
@@ -116,6 +128,88 @@ def test_events_can_be_read_whenever_the_writing_of_the_end_is_interrupted(descr
             with open_events(file) as events:
                 assert events.columns(0, 20).counter.tolist() == numbers
                 assert end_of(events.metadata) is None
+
+
+@pytest.fixture
+def text(described: Path) -> Path:
+    """A text in the same run directory."""
+    path = described / "out.csv"
+    with CsvWriter(path, SCALARS, metadata=describe_run(described, INFO)) as writer:
+        writer.append(make_batch(SCALARS, range(5)))
+    return path
+
+
+def test_what_is_said_of_a_text_lies_beside_it_and_the_text_is_as_without(described: Path, text: Path) -> None:
+    with CsvWriter(described / "plain.csv", SCALARS) as writer:
+        writer.append(make_batch(SCALARS, range(5)))
+    place = beside(text)
+    assert place.name == "out.csv.json"
+    assert not beside(described / "plain.csv").exists()
+    size, before = place.stat().st_size, json.loads(place.read_text())
+    assert (before["run"], before["operator"], before["end"]["end"]) == (12, "anna", None)
+    assert seal_run(described, RECORD) == []
+    assert place.stat().st_size == size
+    after = json.loads(place.read_text())
+    assert (after["end"]["end"]["verdict"], after["files"]) == ("tainted", before["files"])
+    assert text.read_bytes() == (described / "plain.csv").read_bytes()
+    with open_events(text) as events:
+        assert (events.metadata["run"], end_of(events.metadata)) == ("12", after["end"]["end"])
+
+
+def test_a_text_that_is_continued_keeps_what_is_said_of_it(described: Path) -> None:
+    path, about = described / "out.csv", describe_run(described, INFO)
+    first = CsvWriter(path, SCALARS, metadata=about)
+    first.append(make_batch(SCALARS, [1]))
+    first.abort()
+    begun = beside(path).read_bytes()
+    with CsvWriter(path, SCALARS, metadata={**about, "where": "another process"}) as second:
+        second.append(make_batch(SCALARS, [2]))
+    assert beside(path).read_bytes() == begun
+    CsvWriter(path, SCALARS, metadata=describe_run(described, {**INFO, "run": 13})).close()  # it is complete
+    assert beside(path).read_bytes() == begun
+
+
+@pytest.mark.parametrize(("kind", "dtype", "name"), [(CsvWriter, SCALARS, "x.csv"), (TarWriter, CHANNELS, "x.tar")])
+def test_a_file_is_continued_by_another_process_and_not_by_another_run(
+    described: Path, kind: Any, dtype: Any, name: str
+) -> None:
+    def left(number: int, **info: Any) -> None:
+        about = describe_run(described, {**INFO, **info})
+        writer = kind(described / name, dtype, metadata=about)
+        writer.append(make_batch(dtype, [number]))
+        writer.abort()
+
+    left(1, where={"pid": 1})
+    left(2, where={"pid": 1234567})  # the node daemon was started again meanwhile
+    with pytest.raises(FilesError, match=r"or of another run. Run `mimodaq recover`"):
+        left(3, run=13)
+    assert recover(described / name).events == 2
+    with open_events(described / name) as events:
+        assert events.columns(0, 9).counter.tolist() == [1, 2]
+        assert json.loads(events.metadata["where"]) == {"pid": 1}
+
+
+def test_a_description_without_room_leaves_nothing(described: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    about = describe_run(described, INFO)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600, hard))
+    try:
+        with pytest.raises(DiskFullError, match=r"writing .*out.csv.json: File too large"):
+            CsvWriter(described / "out.csv", SCALARS, metadata=about)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(described.glob("*.json*"))
+    with CsvWriter(described / "out.csv", SCALARS, metadata=about) as writer:
+        writer.append(make_batch(SCALARS, [1]))
+    assert beside(described / "out.csv").exists()
+
+
+def test_json_that_belongs_to_no_file_is_left_alone(described: Path, text: Path) -> None:
+    mine = described / "counts.json"
+    mine.write_bytes(beside(text).read_bytes())
+    before = mine.read_bytes()
+    assert seal_run(described, RECORD) == []
+    assert mine.read_bytes() == before
 
 
 @pytest.mark.parametrize("other", [{"run": 13}, {"times": {"start_asked": "2026-11-22T15:10:02.000002+00:00"}}])

@@ -99,7 +99,7 @@ def test_an_unfinished_run_without_a_living_process_was_killed(run_folder: MakeR
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "belongs to a run that is just beginning, or was killed then"),
+        ("", "run.json is damaged"),
         ("{", "run.json is damaged"),
         ("[1, 2]", "is not that of a run of mimodaq: it has no run, verdict"),
         (json.dumps({"run": 1, "verdict": "good"}), "it has no reasons, times, files"),

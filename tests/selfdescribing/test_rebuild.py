@@ -120,6 +120,10 @@ def test_a_file_without_description_is_refused_with_the_way_out(
 ) -> None:
     (tmp_path / "x.csv").write_text("counter,x\n1,2\n")
     assert rebuild(tmp_path / "x.csv", None) == EXIT_USAGE
-    assert "Use another file of the same run, or its run directory" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "or it is a text that has come without its x.csv.json. Use another file of the same run" in said
+    (tmp_path / "x.csv.json").write_text("{}")
+    assert rebuild(tmp_path / "x.csv.json", None) == EXIT_USAGE
+    assert "does not say with which setup it was taken" in capsys.readouterr().err
     assert rebuild(tmp_path / "y.parquet", None) == EXIT_USAGE
     assert "there is no such file" in capsys.readouterr().err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from mimodaq.client._exit import EXIT_GOOD
 from mimodaq.client._rebuild import rebuild
 from mimodaq.client.runs import RunState
 from mimodaq.functions.files import bytes_of_events, end_of, open_events
+from selfdescribing.alone import EVERYTHING, OF_THE_END, told
 
 DATA = ("raw/raw-0000.parquet", "waves.tar", "out.csv")
 
@@ -67,20 +67,24 @@ def metadata(file: Path) -> dict[str, Any]:
         return dict(events.metadata)
 
 
-@pytest.mark.parametrize("name", DATA[:2])
+@pytest.mark.parametrize("name", DATA)
 def test_every_file_tells_all_about_its_run(story: Story, name: str) -> None:
-    found, record = metadata(story.first.path / name), story.first.record
-    end = end_of(found)
-    assert end is not None
-    assert found["run"] == "1"
-    assert json.loads(found["versions"]) == record["versions"]
-    assert json.loads(found["where"])["host"] == record["where"]["host"]
+    found, record = told(story.first.path / name), story.first.record
+    end = found["end"]
+    assert set(found) >= EVERYTHING
+    assert set(end) >= OF_THE_END
+    assert (found["run"], found["setup"], found["comment"], end["left_out"]) == (1, "demo_setup.yaml", "", [])
+    for key in ("versions", "where", "operator"):
+        assert found[key] == record[key], key
     assert found["operator"] == record["where"]["user"]
-    assert {key: end[key] for key in ("verdict", "times", "ledger", "clock", "buffers")} == {
-        key: record[key] for key in ("verdict", "times", "ledger", "clock", "buffers")
-    }
+    for key in ("verdict", "reasons", "times", "ledger", "clock", "buffers", "workers", "figures", "live_time_s"):
+        assert end[key] == record[key], key
+    assert found["started"] == end["times"]["start_asked"]
+    assert len(end["times"]) == 4
     assert all(end["times"].values())
-    hashes = json.loads(found["sha256"])
+    assert [name for entry in found["configuration"]["RingBuffer"] for name in entry] == ["RB_1", "RB_2"]
+    hashes = found["sha256"]
+    assert set(found["files"]) == set(hashes)
     assert set(hashes) == {
         "setup.resolved.yaml",
         "demo_setup.yaml",
@@ -90,6 +94,13 @@ def test_every_file_tells_all_about_its_run(story: Story, name: str) -> None:
     }
     for kept, text in hashes.items():
         assert hashlib.sha256((story.first.path / kept).read_bytes()).hexdigest() == text
+        assert found["files"][kept].encode() == (story.first.path / kept).read_bytes()
+
+
+def test_the_record_lists_what_functions_have_written_and_not_what_is_said_of_it(story: Story) -> None:
+    files = [path for paths in story.first.record["files"].values() for path in paths]
+    assert sorted(files) == sorted(str(story.first.path / name) for name in DATA)
+    assert [output.name for output in story.first.outputs] == ["out", "raw", "waves"]
 
 
 def test_a_replay_writes_the_same_bytes(story: Story) -> None:
@@ -112,6 +123,20 @@ def test_the_command_says_that_a_replay_is_the_same(story: Story, capsys: pytest
         ["raw", but],
         ["waves", but],
     ]
+
+
+@pytest.mark.parametrize("name", ["waves.tar", "out.csv", "out.csv.json"])
+def test_the_setup_comes_out_of_every_file(
+    story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for copied in {name, f"{name.removesuffix('.json')}.json"} if "csv" in name else {name}:
+        shutil.copyfile(story.first.path / copied, copied)
+    if name.endswith(".json"):
+        assert [path.name for path in Path().iterdir()] == [name]
+    assert rebuild(Path(name), Path("new")) == EXIT_GOOD
+    assert Path("new/my.py").read_bytes() == (story.first.path / "my.py").read_bytes()
+    assert Path("new/as_written/demo_setup.yaml").exists()
 
 
 def test_the_setup_made_of_a_data_file_alone_runs(
@@ -173,7 +198,7 @@ def test_a_run_can_be_read_while_it_goes_on_and_after_it_was_killed(project: Pro
     assert (recovered.state, recovered.verdict) == (RunState.ENDED, "interrupted")
     assert recovered["raw"].is_complete
     assert check_prefix(recovered) == before
-    for name in ("raw", "waves.tar"):
+    for name in ("raw", "waves.tar", "out.csv"):
         end = end_of(metadata(recovered.path / name))
         assert end is not None
         assert end["verdict"] == "interrupted"

@@ -217,6 +217,22 @@ def test_a_broker_that_dies_while_watched_is_shown_as_silent_and_found_again(bro
         watch.hears("\nidle", times=before + 1)
 
 
+def test_who_follows_the_log_is_told_every_line_once_also_of_a_broker_that_is_started_again(broker_process, tmp_path):
+    first = broker_process()
+    shell = Shell(tmp_path, first.address)
+    with shell.started("logs", "--follow") as follow:
+        follow.hears("listens on")
+        first.kill()
+        broker_process(port=first.port)
+        follow.hears("listens on", times=2)
+        follow.hears("there is no run", times=2)
+        follow.interrupt()
+        follow.ends(0)
+    told = [line for line in follow.said.splitlines() if " broker: " in line]
+    kept = shell("logs").stdout.splitlines()
+    assert told == kept[: len(told)]
+
+
 def test_keys_from_the_shell(tmp_path):
     shell = Shell(tmp_path)
     made = shell("keys", "create", "anna", "--role", "operator")

@@ -12,14 +12,26 @@ from mimodaq.protocol.codec import ProtocolError, decode, encode
 from mimodaq.protocol.states import State
 
 
-def cluster(epoch):
+def cluster(epoch, log=0):
     return feed.pack_cluster(
-        encode(m.Cluster(epoch, 1, State.IDLE, State.IDLE, 0.0, None, 0.0, 0, "", "", None, (), ()))
+        encode(m.Cluster(epoch, 1, State.IDLE, State.IDLE, 0.0, None, 0.0, 0, "", "", None, (), (), log))
     )
 
 
-def me(number, epoch):
-    return encode(m.Info(number, True, json.dumps({"epoch": epoch}).encode()))
+def me(number, epoch, log=0):
+    return encode(m.Info(number, True, json.dumps({"epoch": epoch, "log": log}).encode()))
+
+
+def line(number):
+    return m.LogLine("broker", number, "info", "broker", f"line {number}", number)
+
+
+def batch(after, numbers):
+    return encode(m.LogBatch(tuple(line(number) for number in numbers), after))
+
+
+def told(news):
+    return [one.number for one in news if isinstance(one, m.LogLine)]
 
 
 @pytest.fixture
@@ -124,3 +136,75 @@ def test_what_is_not_for_clients_is_an_error(talk):
         talk.watched(feed.LOG, encode(m.Beat("a", 1, 1)))
     with pytest.raises(ProtocolError):
         talk.heard(b"rubbish")
+
+
+@pytest.fixture
+def listener(talk):
+    """One that came when the log ended with line 10."""
+    talk.inquire(m.Topic.ME, 1, None)
+    (asked,) = sent(talk, 0.0)
+    talk.heard(me(asked.number, 5, log=10))
+    return talk
+
+
+def over_the_feed(talk, *numbers):
+    return [number for one in numbers for number in told(talk.watched(feed.LOG, encode(line(one))))]
+
+
+def test_lines_that_come_one_after_the_other_are_passed_on_once(listener):
+    assert over_the_feed(listener, 11, 12, 12, 11, 13) == [11, 12, 13]
+    assert sent(listener, 0.0) == []
+
+
+def test_a_line_that_has_gone_past_is_asked_for_and_those_after_it_wait(listener):
+    assert over_the_feed(listener, 11, 14, 15) == [11]
+    (asked,) = sent(listener, 0.0)
+    assert asked == m.LogAsk(10_000, 11)
+    assert told(listener.heard(batch(11, [12, 13, 14]))) == [12, 13, 14]
+    (asked,) = sent(listener, 0.0)
+    assert asked.after == 14, "15 has been there, so it is asked for, too"
+    assert told(listener.heard(batch(14, [15, 16]))) == [15, 16]
+    assert over_the_feed(listener, 16, 17) == [17]
+    assert sent(listener, 10.0) == []
+
+
+def test_a_snapshot_tells_that_the_newest_line_has_gone_past(listener):
+    (news,) = listener.watched(feed.CLUSTER, cluster(5, log=12))
+    assert isinstance(news, m.Cluster)
+    assert [one.after for one in sent(listener, 0.0)] == [10]
+    assert told(listener.heard(batch(10, [11, 12]))) == [11, 12]
+    assert told(listener.heard(batch(10, [11, 12]))) == [], "it was asked twice, so it is answered twice"
+    listener.watched(feed.CLUSTER, cluster(5, log=12))
+    assert sent(listener, 10.0) == []
+
+
+def test_the_lines_of_the_next_broker_are_asked_for_at_once_when_it_is_there(listener):
+    listener.doubt()
+    (greeting,) = sent(listener, 0.0)
+    listener.heard(me(greeting.number, 6, log=1003))
+    listener.watched(feed.CLUSTER, cluster(6, log=1003))
+    assert [one.after for one in sent(listener, 0.1)] == [10]
+    assert told(listener.heard(batch(10, [11, 1001, 1002, 1003]))) == [11, 1001, 1002, 1003]
+    assert over_the_feed(listener, 1003, 1004) == [1004]
+
+
+def test_who_comes_is_not_told_what_was_before(talk):
+    talk.watched(feed.CLUSTER, cluster(5, log=10))
+    assert sent(talk, 0.0) == []
+    assert over_the_feed(talk, 10, 11) == [11]
+
+
+def test_lines_that_nobody_has_any_more_are_not_asked_for_ever(listener):
+    listener.watched(feed.CLUSTER, cluster(5, log=12))
+    assert told(listener.heard(batch(10, []))) == []
+    assert sent(listener, 10.0) == []
+    assert over_the_feed(listener, 13) == [13]
+
+
+def test_the_end_of_the_log_and_missing_lines_may_be_asked_for_at_once(listener):
+    request = listener.logs(2)
+    over_the_feed(listener, 12)
+    assert {one.after for one in sent(listener, 0.0)} == {0, 10}
+    assert told(listener.heard(batch(0, [11, 12]))) == [], "this is for who asked"
+    assert told(request.answer()) == [11, 12]
+    assert told(listener.heard(batch(10, [11, 12]))) == [11, 12]

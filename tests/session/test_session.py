@@ -119,6 +119,50 @@ def test_a_session_finds_its_broker_again(broker_process):
         assert session.status(timeout_s=20).cluster.epoch == session.me.epoch
 
 
+def test_a_listener_misses_no_line_of_a_broker_that_is_started_again(broker_process, nodes):
+    first = broker_process()
+    running = nodes(first.endpoints, "daq1")
+    with Session.connect(first.address) as session:
+        heard = []
+
+        def hears(text):
+            heard.extend(one for one in session.news(0.1) if isinstance(one, LogLine))
+            return any(text in one.text for one in heard)
+
+        running.later(lambda: running.by_name["daq1"].send(LogLine("daq1", 1, "info", "x", "before")))
+        wait_until(lambda: hears("before"), "the log is not heard")
+        for life in range(3):
+            first.kill()
+            heard.clear()
+            first = broker_process(port=first.port)
+            wait_until(lambda: hears("listens on"), "the first words of the next broker went past")
+            text = f"after {life}"
+            running.later(lambda text=text: running.by_name["daq1"].send(LogLine("daq1", 1, "info", "x", text)))
+            wait_until(lambda text=text: hears(text), "the log is not heard any more")
+            numbers = [one.number for one in heard]
+            assert numbers == sorted(set(numbers))
+            kept = [one for one in session.logs(1000) if numbers[0] <= one.number <= numbers[-1]]
+            assert heard == kept
+
+
+def test_a_listener_in_an_event_loop_misses_no_line_either(broker_process):
+    first = broker_process()
+
+    async def use():
+        async with await AsyncSession.connect(first.address) as session:
+            before = (await session.logs())[-1].number
+            first.kill()
+            broker_process(port=first.port)
+            async with asyncio.timeout(20):
+                async for news in session.listen():
+                    if isinstance(news, LogLine):
+                        assert news.number > before
+                        assert "listens on" in news.text
+                        break
+
+    asyncio.run(use())
+
+
 def test_several_commands_at_once_in_an_event_loop(broker, nodes, setup_file):
     nodes(broker.endpoints, "daq1", "ana1")
 

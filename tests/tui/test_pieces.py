@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from mimodaq.protocol.counts import Histogram
+from mimodaq.protocol.histogram import Histogram
 from mimodaq.tui.render import (
     CountedField,
     Line,

@@ -417,3 +417,49 @@ def test_a_host_whose_report_comes_first_is_not_blamed_for_what_stands_still_bef
             look(1000.0 + second + phase, second + 1, node, committed)
     found = {str(a.subject) for a in alarms.all() if a.is_active}
     assert found == {"daq RB_1"}
+
+
+# -- what was learnt, and how long it counts ------------------------------------------------------------------------
+
+
+def counting(story, seconds, rate, since_s=0.0):
+    """A buffer that is filled at a rate; the run is `since_s` older than the story."""
+    for _ in range(seconds):
+        story.events += rate
+        story.tell(buffer_line("RB_1", story.events, float(rate)), running_s=since_s + story.now - 1000.0)
+
+
+def test_who_looks_late_learns_what_the_rate_is_and_is_told_when_it_changes(story):
+    counting(story, 330, 100, since_s=5000.0)
+    assert story.raised() == set()
+    counting(story, 15, 10, since_s=5000.0)
+    assert story.raised() == {("rate", "pi RB_1")}
+
+
+def test_a_pause_does_not_make_what_was_learnt_of_a_rate_forgotten(story):
+    counting(story, 330, 100)
+    story.state = State.PAUSED
+    counting(story, 30, 0)
+    assert story.raised() == set()
+    story.state = State.RUNNING
+    counting(story, 15, 10)
+    assert story.raised() == {("rate", "pi RB_1")}
+    story.state = State.PAUSED
+    counting(story, 2, 0)
+    assert story.raised() == set()
+
+
+def test_another_run_has_another_rate(story):
+    counting(story, 330, 100)
+    story.run, story.events = 8, 0
+    counting(story, 330, 20)
+    assert story.raised() == set()
+
+
+def test_room_that_is_made_on_a_disk_ends_its_alarm(story):
+    for second in range(40):
+        story.tell(host=HostLine(disk_free_bytes=2 * 10**9 - second * 10**6, disk_left_s=600.0))
+    assert story.raised() == {("disk", "pi")}
+    for _ in range(5):
+        story.tell(host=HostLine(disk_free_bytes=10**11, disk_left_s=None))
+    assert story.raised() == set()

@@ -77,7 +77,8 @@ class Broker:
         closing(FolderLock(state, "a broker", remedy).release)
         self._runs = RunDatabase(state)
         closing(self._runs.close)
-        log = Logbook(state)
+        epoch = self._runs.begin_epoch()
+        log = Logbook(state, epoch)
         closing(log.close)
         self._setups = Setups(state / "setups")
         self._loader = Loader(self._setups)
@@ -107,7 +108,7 @@ class Broker:
         self._behind_s = 0.0
         self._asked_at = self._now
         members = Membership(lost_s=options.lost_s)
-        self._brain = ClusterBrain(self._runs.begin_epoch(), options.limits, members=members)
+        self._brain = ClusterBrain(epoch, options.limits, members=members)
         self._say_how_it_starts()
         self._give(self._runs.boot())
 
@@ -264,8 +265,8 @@ class Broker:
                 self._give(ce.Asked(route.hex(), grant.name, grant.role is Role.OPERATOR, message))
             case Chunk():
                 self._take_chunk(route, peer, message)
-            case LogAsk(lines):
-                self._out.send(route, self._out.last_lines(lines))
+            case LogAsk():
+                self._out.send(route, self._out.lines(message))
             case Inquire():
                 is_here = self._setup_about and self._setup_about["setup_id"] == self._brain.setup_id
                 setup = {**self._setup_about, **self._brain.choices} if is_here else {}
@@ -289,6 +290,7 @@ class Broker:
             "is_secure": self.is_secure,
             "has_keys": self._options.needs_keys,
             "epoch": self._brain.epoch,
+            "log": self._out.newest_line,
             "versions": own_versions(),
             "refused_messages": self._gate.refused,
         }

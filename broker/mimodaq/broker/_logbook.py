@@ -6,6 +6,8 @@ import errno
 import io
 import os
 from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -18,26 +20,34 @@ _FILE_BYTES: Final = 8 * 1024 * 1024
 _PER_LINE: Final = 100
 """Bytes of a line on the wire besides its texts, at most."""
 _LENGTH_BYTES: Final = 4
+_PER_EPOCH: Final = 1_000_000
+"""Lines between the first of one broker and the first of the next, which begins a second later at least."""
 
 
 class Logbook:
     """Two files of at most 8 MB, the older one replaced when the newer one is full.
 
     A record is its length and an encoded `LogLine`; a torn one at the end of a file (the power was cut) is left out.
-    The log is never a reason to stop: what cannot be written is kept in memory.
+    The log is never a reason to stop: what cannot be written is kept in memory. Lines are numbered, one more for each,
+    and a broker begins above all numbers of the brokers before it, even if their lines were lost.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, epoch: int) -> None:
         self._path, self._older = folder / "log", folder / "log.older"
         self._lines: deque[LogLine] = deque(maxlen=LINES_KEPT)
         self.problem = ""
         """Why the log is not being written."""
         for path in (self._older, self._path):
             self._read(path)
+        read = self._lines[-1].number if self._lines else 0
+        self.newest = max(read, epoch * _PER_EPOCH)
+        """Number of the last line."""
         self._file = self._opened()
 
-    def add(self, line: LogLine) -> None:
-        """Keep a line."""
+    def add(self, line: LogLine) -> LogLine:
+        """Keep a line; answers it with its number."""
+        self.newest += 1
+        line = replace(line, number=self.newest)
         self._lines.append(line)
         raw = encode(line)
         record = len(raw).to_bytes(_LENGTH_BYTES, "big") + raw
@@ -53,20 +63,20 @@ class Logbook:
             self.problem = ""
         except OSError as error:
             self.problem = f"{self._path} cannot be written: {error}"
+        return line
 
     def _opened(self) -> io.FileIO:
         return open(self._path, "ab", buffering=0)
 
     def last(self, count: int) -> LogBatch:
         """The last lines, as many as fit into a message."""
-        chosen: list[LogLine] = []
-        size = _PER_LINE
-        for line in islice(reversed(self._lines), count):
-            size += _PER_LINE + sum(len(text.encode()) for text in (line.node, line.level, line.source, line.text))
-            if size > MAX_BYTES:
-                break
-            chosen.append(line)
+        chosen = list(_fitting(islice(reversed(self._lines), count)))
         return LogBatch(tuple(reversed(chosen)))
+
+    def after(self, number: int, count: int) -> LogBatch:
+        """The first lines after this number, as many as fit into a message."""
+        later = (line for line in self._lines if line.number > number)
+        return LogBatch(tuple(_fitting(islice(later, count))), number)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -89,3 +99,13 @@ class Logbook:
             at = end
         if at < len(raw):
             os.truncate(path, at)
+
+
+def _fitting(lines: Iterable[LogLine]) -> Iterator[LogLine]:
+    """Lines, as long as they fit into a message."""
+    size = _PER_LINE
+    for line in lines:
+        size += _PER_LINE + sum(len(text.encode()) for text in (line.node, line.level, line.source, line.text))
+        if size > MAX_BYTES:
+            return
+        yield line

@@ -14,7 +14,7 @@ from mimodaq.broker._sockets import Context, Socket, rebind_feed
 from mimodaq.keys import BrokerPair, Endpoints
 from mimodaq.protocol import feed
 from mimodaq.protocol.codec import ProtocolError, encode
-from mimodaq.protocol.messages import Cluster, LogBatch, LogLine, Message
+from mimodaq.protocol.messages import Cluster, LogAsk, LogBatch, LogLine, Message
 from mimodaq.protocol.parts import short
 
 _SHOWN_TEXT: Final = 200
@@ -52,7 +52,8 @@ class Outlet:
         self._feed.send_multipart((topic, frame), zmq.NOBLOCK)
 
     def publish_cluster(self, cluster: Cluster) -> None:
-        """Publish the snapshot; if hundreds of nodes complain at length, with less of each."""
+        """Publish the snapshot with where the log is; if hundreds of nodes complain at length, with less of each."""
+        cluster = dataclasses.replace(cluster, log=self.newest_line)
         try:
             frame = encode(cluster)
         except ProtocolError:
@@ -67,16 +68,21 @@ class Outlet:
     def note(self, line: LogLine) -> None:
         """Keep a line of the log and pass it on."""
         before = self._log.problem
-        self._log.add(line)
+        line = self._log.add(line)
         self.publish(feed.LOG, encode(line))
         if self._on_log is not None:
             self._on_log(line)
         if self._log.problem and not before:
             self.say("error", self._log.problem)
 
-    def last_lines(self, count: int) -> LogBatch:
-        """The end of the log."""
-        return self._log.last(count)
+    def lines(self, ask: LogAsk) -> LogBatch:
+        """The end of the log, or what has followed a line."""
+        return self._log.after(ask.after, ask.lines) if ask.after else self._log.last(ask.lines)
+
+    @property
+    def newest_line(self) -> int:
+        """Number of the last line of the log."""
+        return self._log.newest
 
     def throw_out_watchers(self, context: Context, endpoints: Endpoints, pair: BrokerPair | None) -> None:
         """Let everybody who watches connect again; only those can who still may."""

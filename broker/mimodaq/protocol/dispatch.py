@@ -6,12 +6,13 @@ told at once, so one that hangs holds up nobody.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mimodaq.protocol.cluster_events import Effect, Send
 from mimodaq.protocol.messages import Do, Done, Report, Verb
 from mimodaq.protocol.parts import RequestId
 from mimodaq.protocol.situation import Node, Pending, Situation
+from mimodaq.protocol.states import State
 from mimodaq.protocol.steering import Want, want, want_left_over
 
 
@@ -77,6 +78,10 @@ class Dispatch:
         self._request += 1
         request = RequestId(here.epoch, self._request)
         do = Do(request, here.members.epoch(name), wish.verb, wish.run, wish.setup_id, wish.link)
+        if wish.verb is Verb.ARM and here.books is not None:
+            do = replace(do, operator=here.books.operator, comment=here.books.comment)
+        if wish.verb is Verb.ABORT and here.books is not None and here.aim is State.ABORTING:
+            do = replace(do, worth=here.books.verdict)
         node.pending, node.refused = Pending(wish, do, now), None
         return [Send(name, do)]
 

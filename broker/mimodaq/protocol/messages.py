@@ -145,6 +145,8 @@ class LogLine(Wire):
     level: Name
     source: Name
     text: Text
+    number: Count = 0
+    """Its place in the broker's log: one more for each line, a leap at each start of a broker. 0 if it is in none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,12 @@ class Do(Wire):
     """The run it is about: all but configure, reset and shutdown."""
     setup_id: Hash | None = None
     link: Name | None = None
+    operator: Text = ""
+    """With arm: whose run it is, for the record and the data files."""
+    comment: Text = ""
+    """With arm: what the operator has said of the run."""
+    worth: Verdict = Verdict.ABORTED
+    """With abort: what that makes of the run, if it was no operator who wanted it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,9 +289,11 @@ class Chunk(Wire):
 
 @dataclass(frozen=True, slots=True)
 class LogAsk(Wire):
-    """Give me the last lines of the log."""
+    """Give me the last lines of the log, or what has followed a line."""
 
     lines: Annotated[int, Field(strict=True, ge=1, le=10_000)]
+    after: Count = 0
+    """If not 0: the first lines after this number, as many as fit into a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +337,8 @@ class LogBatch(Wire):
     """Lines of the log, oldest first: the answer to a `LogAsk`."""
 
     lines: Annotated[tuple[LogLine, ...], Field(max_length=10_000)]
+    after: Count = 0
+    """As it was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +389,8 @@ class Cluster(Wire):
     reasons: Annotated[tuple[Text, ...], Field(max_length=MANY)]
     """What keeps the run from being good."""
     nodes: Annotated[tuple[NodeLine, ...], Field(max_length=MANY)]
+    log: Count = 0
+    """Number of the newest line of the log; who has not heard that line has missed some."""
 
 
 FromNode = Beat | Report | Done | ClockAsk | PeersAsk | LogLine | Fetch

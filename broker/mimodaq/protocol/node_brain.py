@@ -213,7 +213,7 @@ class NodeBrain:
         if words is not None or do.run is None:
             return self._answer(do, words, now)
         self._requests.wait(do)
-        return node.arm(do.run)
+        return node.arm(do.run, do.operator, do.comment)
 
     def _gate(self, do: Do, now: float) -> list[Effect]:
         """Start, pause or resume: let the sources go or hold them."""
@@ -240,7 +240,7 @@ class NodeBrain:
         self._requests.wait(do)
         if node.state is State.ABORTING or (is_stop and node.state is State.STOPPING):
             return []
-        return node.stop(now) if is_stop else node.abort(now)
+        return node.stop(now) if is_stop else node.abort(do.worth, now)
 
     def _cut(self, do: Do, now: float) -> list[Effect]:
         node, plan, link = self.node, self.node.plan, do.link

@@ -171,6 +171,8 @@ class MakeRings:
 
     ticket: int
     run: int
+    operator: str = ""
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,13 +84,13 @@ class NodeRun:
         self.state, self.plan, self.setup_id = State.CONFIGURED, plan, self.asked_setup
         return []
 
-    def arm(self, run: int) -> list[Effect]:
-        """Make the rings of a run."""
+    def arm(self, run: int, operator: str, comment: str) -> list[Effect]:
+        """Make the rings of a run; whose it is and what was said of it is for its record."""
         self.state, self.failure, self.run = State.ARMING, "", run
         self.ending, self.is_closing, self._ran_before_s = Ending.NONE, False, 0.0
         self.figures = replace(self.figures, events=0, buffers=(), links=())  # those of the last run
         self.cut.clear()
-        return [MakeRings(self._next_ticket(), run)]
+        return [MakeRings(self._next_ticket(), run, operator, comment)]
 
     def launch(self, now: float) -> list[Effect]:
         """The rings are there: start the workers."""
@@ -133,9 +133,9 @@ class NodeRun:
         name = "stop" if self.state in (State.RUNNING, State.PAUSED) else "abort"
         return self._leave(name, "by the broker", now)
 
-    def abort(self, now: float) -> list[Effect]:
-        """Leave the run at once."""
-        return self._leave("abort", "by the broker", now)
+    def abort(self, worth: Verdict, now: float) -> list[Effect]:
+        """Leave the run at once; `worth` is what the broker makes of it."""
+        return self._leave("abort", "by the broker" if worth is Verdict.ABORTED else "ended by the broker", now, worth)
 
     def reset(self, now: float) -> list[Effect]:
         """Forget the setup, after leaving the run if there is one."""
@@ -146,13 +146,13 @@ class NodeRun:
         self.is_resetting = True
         return self._leave("abort", "reset", now)
 
-    def _leave(self, command: str, reason: str, now: float) -> list[Effect]:
+    def _leave(self, command: str, reason: str, now: float, worth: Verdict = Verdict.ABORTED) -> list[Effect]:
         if self.ending is Ending.NONE:
             self.ending = Ending.COMMANDED
         if self.part is None:  # the rings are just being made
             self._next_ticket()
-            return self._end_unbegun()
-        return self.feed(runs.Command(command, reason), now)
+            return self._end_unbegun(worth)
+        return self.feed(runs.Command(command, reason, worth), now)
 
     def cut_link(self, link: str) -> list[Effect]:
         """Give a link up: its other end will not come back. If it is complete here already, nothing is missing."""
@@ -193,9 +193,10 @@ class NodeRun:
                 self.state = State.READY
                 return effects
             case runs.State.STOPPING if self.state in (State.ARMING, State.READY):
-                reason = "; ".join(run.reasons) or "the sources ended before the run began"
-                self.failure = short(self.failure or reason)
-                return self.feed(runs.Command("abort", reason), now)
+                if not _is_failure(run.verdict):
+                    run.judge(Verdict.INTERRUPTED, "the sources ended before the run began")
+                self.failure = short(self.failure or "; ".join(run.reasons))
+                return self.feed(runs.Command("abort", "start failed", None), now)
             case runs.State.STOPPING:
                 self._note_ending(run)
                 self.state = State.STOPPING
@@ -215,18 +216,16 @@ class NodeRun:
 
     def _note_ending(self, run: Run) -> None:
         if self.ending is Ending.NONE:
-            order = list(Verdict)
-            is_failure = order.index(run.verdict) >= order.index(Verdict.INTERRUPTED)
             is_early = self.state in (State.ARMING, State.READY)
-            self.ending = Ending.FAILED if is_failure or is_early else Ending.EXHAUSTED
+            self.ending = Ending.FAILED if is_early or _is_failure(run.verdict) else Ending.EXHAUSTED
         if self.ending is Ending.FAILED:
             self.failure = short(self.failure or "; ".join(run.reasons))
 
-    def _end_unbegun(self) -> list[Effect]:
+    def _end_unbegun(self, worth: Verdict = Verdict.INTERRUPTED) -> list[Effect]:
         """Leave a run of which no worker has been launched."""
         assert self.run is not None
         reasons = (self.failure,) if self.failure else ()
-        verdict = Verdict.INTERRUPTED if self.ending is Ending.FAILED else Verdict.ABORTED
+        verdict = Verdict.INTERRUPTED if self.ending is Ending.FAILED else worth
         self.ended = RunEnd(self.run, verdict, reasons, self.ending)
         return self._leave_run()
 
@@ -270,7 +269,7 @@ class NodeRun:
             self._next_ticket()
             return effects + self._end_unbegun()
         self.part.judge(Verdict.INTERRUPTED, text)
-        return effects + self.feed(runs.Command("abort", text), now)
+        return effects + self.feed(runs.Command("abort", text, None), now)
 
     def force(self) -> list[Effect]:
         """Leaving the run takes too long: what hangs cannot be helped, the node says so."""
@@ -340,7 +339,7 @@ class NodeRun:
         elif self.state is not State.RUNNING:
             effects += self.feed(runs.Command("pause", "goes on"), now)
         if memory.state is State.ABORTING:
-            effects += self.feed(runs.Command("abort", "goes on"), now)
+            effects += self.feed(runs.Command("abort", "goes on", None), now)
         elif memory.state is State.STOPPING and memory.ending is not Ending.EXHAUSTED:
             effects += self.feed(runs.Command("stop", "goes on"), now)
         fates = event.fates or {}
@@ -398,3 +397,8 @@ class NodeRun:
             running_s=running_s,
             ended=self.ended,
         )
+
+
+def _is_failure(verdict: Verdict) -> bool:
+    order = list(Verdict)
+    return order.index(verdict) >= order.index(Verdict.INTERRUPTED)

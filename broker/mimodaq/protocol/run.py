@@ -163,8 +163,8 @@ class Run:
                     if one.plan.id.function in functions:
                         one.deaths = 0
                 effects = []
-            case Command(name, reason):
-                effects = self._command(name, reason, now)
+            case Command(name, reason, worth):
+                effects = self._command(name, reason, worth, now)
             case Tick(drained):
                 effects = self._tick(drained, now)
             case _:
@@ -301,7 +301,7 @@ class Run:
 
     # -- commands -------------------------------------------------------------------------------------------
 
-    def _command(self, name: str, reason: str, now: float) -> list[Effect]:
+    def _command(self, name: str, reason: str, worth: Verdict | None, now: float) -> list[Effect]:
         handlers: dict[str, tuple[frozenset[State], Callable[[str, float], list[Effect]]]] = {
             "pause": (frozenset({State.RUNNING}), self._pause),
             "resume": (frozenset({State.PAUSED}), self._resume),
@@ -315,8 +315,8 @@ class Run:
         allowed, handler = handlers[name]
         if self.state not in allowed:
             return [Say("warning", f"{name}: not possible while the run is {self.state.value}")]
-        if name == "abort":
-            self.judge(Verdict.ABORTED, f"aborted: {reason}")
+        if name == "abort" and worth is not None:
+            self.judge(worth, f"aborted: {reason}" if worth is Verdict.ABORTED else reason)
         return handler(reason, now)
 
     def _pause(self, reason: str, now: float) -> list[Effect]:

@@ -138,7 +138,7 @@ class RunControl(Situation):
         self._set_aim(State.STOPPING, now)
         return [SaveRun(self.books.row(now)), Say("info", f"run {self.books.run}: stopping: {reason}")]
 
-    def _begin_aborting(self, reason: str, now: float) -> list[Effect]:
+    def _begin_aborting(self, reason: str, now: float, worth: Verdict = Verdict.ABORTED) -> list[Effect]:
         self._next_ticket()
         self.learn_until = None
         if self.books is None and self.open_run is not None and self.open_run.run > self.last_closed:
@@ -149,7 +149,7 @@ class RunControl(Situation):
             return self.finish(True, reason) if self.aim is State.CONFIGURED else []
         self.books.is_stopping = True
         self.books.end_reason = self.books.end_reason or short(reason)
-        self.books.judge(Verdict.ABORTED, reason)
+        self.books.judge(worth, reason)
         self.books.held_for.clear()
         self._set_aim(State.ABORTING, now)
         return [SaveRun(self.books.row(now)), Say("warning", f"run {self.books.run}: aborting: {reason}")]
@@ -173,7 +173,7 @@ class RunControl(Situation):
             self._next_ticket()
             self._set_aim(State.CONFIGURED, now)
             return self.finish(False, text)
-        return self._begin_aborting(f"{what} failed: {text}", now)
+        return self._begin_aborting(f"{what} failed: {text}", now, Verdict.INTERRUPTED)
 
     # -- answers of the shell ---------------------------------------------------------------------------------
 
@@ -430,7 +430,7 @@ class RunControl(Situation):
         books.is_started = books.is_started or aim not in (State.READY, State.ABORTING)
         self._set_aim(aim, now)
         if aim is State.ABORTING:
-            books.judge(Verdict.ABORTED, "the broker was started again while the run was being started")
+            books.judge(Verdict.INTERRUPTED, "the broker was started again while the run was being started")
         text = f"the broker has started and goes on with run {run} ({aim.value})"
         return [Say("warning", text), SaveRun(books.row(now))]
 

@@ -120,6 +120,8 @@ class Command:
 
     name: str
     reason: str
+    worth: Verdict | None = Verdict.ABORTED
+    """What an abort makes of the run; None if that has been judged before."""
 
 
 @dataclass(frozen=True, slots=True)

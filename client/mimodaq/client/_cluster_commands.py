@@ -165,9 +165,9 @@ def logs(where: Where, lines: int, follow: bool, as_json: bool) -> int:
             show: Callable[[LogLine], str] = _as_json if as_json else as_text
             for line in found:
                 print(show(line), flush=follow)
-            shown = set(found)
+            shown = found[-1].number if found else 0
             for one in session.listen() if follow else ():
-                if isinstance(one, LogLine) and one not in shown:
+                if isinstance(one, LogLine) and one.number > shown:
                     print(show(one), flush=True)
         return EXIT_GOOD
 

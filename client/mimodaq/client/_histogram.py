@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from mimodaq.client._session_values import SessionError
 from mimodaq.client._windows import WindowPlace, window_places
-from mimodaq.protocol.counts import AUTO_BINS, Counts, FieldCounts, Histogram, Wanted
+from mimodaq.protocol.counts import Counts, FieldCounts, Wanted
+from mimodaq.protocol.histogram import AUTO_BINS, Histogram
 from mimodaq.protocol.messages import Topic
 
 if TYPE_CHECKING:

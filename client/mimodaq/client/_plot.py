@@ -125,7 +125,7 @@ def _chosen(runs: list[RunHere], wanted: str) -> list[RunHere]:
 def pictures_of(source: Source, request: PlotRequest) -> Pictures:
     """What is to be shown of it. Raises SessionError."""
     from mimodaq.client._plot_pictures import Binning, Histograms, Waveforms
-    from mimodaq.protocol.counts import WAVEFORM
+    from mimodaq.protocol.histogram import WAVEFORM
 
     fields: Sequence[str] = request.fields
     if not fields:

@@ -21,7 +21,8 @@ from mimodaq.functions.physics import (
     thin_out,
     waveforms_message,
 )
-from mimodaq.protocol.counts import WAVEFORM, Counts, FieldCounts
+from mimodaq.protocol.counts import Counts, FieldCounts
+from mimodaq.protocol.histogram import WAVEFORM
 
 if TYPE_CHECKING:
     from mimodaq.client._plot_sources import Seen, Source

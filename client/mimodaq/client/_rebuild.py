@@ -52,12 +52,15 @@ def rebuild(file: Path, folder: Path | None) -> int:
 
 
 def _read(file: Path) -> _Description:
-    from mimodaq.functions.files import FilesError, end_of, open_events
+    from mimodaq.functions.files import FilesError, beside, end_of, open_events, read_beside
     from mimodaq.node import RESOLVED
 
     try:
-        with open_events(file, unfinished=True) as events:
-            metadata = events.metadata
+        if file.suffix == ".json" and file.is_file():
+            metadata: Mapping[str, str] = read_beside(file.with_suffix(""))
+        else:
+            with open_events(file, unfinished=True) as events:
+                metadata = events.metadata
     except FilesError as error:
         raise UsageError(str(error)) from error
     if "sha256" in metadata and "files" not in metadata:
@@ -73,7 +76,8 @@ def _read(file: Path) -> _Description:
     except (KeyError, ValueError, AttributeError, TypeError) as error:
         raise UsageError(
             f"{file} does not say with which setup it was taken: it was written by another program, by an older "
-            "release, as text, or with `metadata: false`. Use another file of the same run, or its run directory"
+            f"release, or with `metadata: false`, or it is a text that has come without its {beside(file).name}. Use "
+            "another file of the same run, or its run directory"
         ) from error
     wrong = [name for name in (*files, setup) if not _is_inside(name)]
     if changed or wrong or RESOLVED not in files:

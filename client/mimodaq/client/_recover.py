@@ -24,7 +24,7 @@ def recover(paths: Sequence[Path], as_json: bool) -> int:
 def _recover(paths: Sequence[Path], as_json: bool) -> int:
     from mimodaq.functions.files import FilesError
     from mimodaq.functions.files import recover as recover_files
-    from mimodaq.node import RECORD, close_record, is_running
+    from mimodaq.node import RECORD, close_record, is_running, is_unbegun, unbegun_in_words
 
     reports: list[dict[str, Any]] = []
     is_complete = True
@@ -41,7 +41,7 @@ def _recover(paths: Sequence[Path], as_json: bool) -> int:
             for file in report.files:
                 tell(_line(asdict(file)))
             if not report.files:
-                tell(f"{path}: nothing to recover")
+                tell(unbegun_in_words(path) if is_unbegun(path) else f"{path}: nothing to recover")
         if path.is_dir() and report.is_complete:
             try:
                 problems = close_record(path)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from mimodaq.client._session_log import LogOrder
 from mimodaq.client._session_values import News, RefusedError, RestartedError, SessionError
 from mimodaq.protocol import feed
 from mimodaq.protocol.codec import ProtocolError, decode, encode
@@ -33,6 +34,7 @@ from mimodaq.protocol.messages import (
 
 REPEAT_S: Final = 2.0
 RETRY_S: Final = 0.05
+_LINES_AT_ONCE: Final = 10_000
 
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +73,7 @@ class Conversation:
     """Number of the question whether it is still the same broker; 0 if that is known. No command is given meanwhile."""
     _number: int = 0
     _open: dict[Hashable, Request] = field(default_factory=dict)
+    _log: LogOrder = field(default_factory=LogOrder)
 
     # -- asking -------------------------------------------------------------------------------------------------
 
@@ -86,7 +89,7 @@ class Conversation:
 
     def logs(self, lines: int) -> Request:
         """Ask for the end of the log. Result: the lines."""
-        return self._add(Request("logs", "logs", LogAsk(lines)))
+        return self._add(Request(("logs", 0), "logs", LogAsk(lines)))
 
     def upload(self, raw: bytes) -> Request:
         """Send a setup. Result: its name."""
@@ -139,19 +142,25 @@ class Conversation:
 
     # -- hearing ------------------------------------------------------------------------------------------------
 
-    def heard(self, frame: bytes) -> None:
-        """A frame of the broker came; raises ProtocolError if it is none, such as of another release."""
+    def heard(self, frame: bytes) -> list[News]:
+        """A frame of the broker came: lines of the log that the feed has not brought.
+
+        Raises ProtocolError if it is none, such as of another release.
+        """
         match decode(frame):
             case Answer() as answer:
                 self._finish(("ask", answer.number), answer)
             case Info(number, is_ok, data):
                 content = json.loads(data)
-                if is_ok and number == self._greeting:
-                    self._greeting = 0
-                    self._note_epoch(content["epoch"])
+                request = self._open.get(("info", number))
+                if is_ok and request is not None and request.what == Topic.ME.value:
+                    self._met(number, content)
                 self._finish(("info", number), content, None if is_ok else RefusedError(str(content)))
-            case LogBatch(lines):
-                self._finish("logs", lines)
+            case LogBatch(lines, after) if ("logs", after) in self._open:
+                self._finish(("logs", after), lines)
+                return self._with_missing(self._log.lines(after, lines) if after else [])
+            case LogBatch():
+                pass  # a repeated question was answered twice
             case Chunk() as chunk if ("download", chunk.setup_id) in self._open:
                 self._downloaded(chunk, self._open["download", chunk.setup_id])
             case Chunk() as chunk:
@@ -160,6 +169,7 @@ class Conversation:
                 self._refused(text)
             case other:
                 raise ProtocolError(f"the broker has sent a {type(other).__name__.lower()}, which is not for clients")
+        return []
 
     def watched(self, topic: bytes, frame: bytes) -> list[News]:
         """What a frame of the feed holds. Raises ProtocolError."""
@@ -168,11 +178,26 @@ class Conversation:
         if topic == feed.CLUSTER:
             cluster = feed.unpack_cluster(frame)
             self._note_epoch(cluster.epoch)
-            return [cluster]
+            self._log.note(cluster.log)
+            return self._with_missing([cluster])
         line = decode(frame)
         if not isinstance(line, LogLine):
             raise ProtocolError(f"the feed holds a {type(line).__name__.lower()}")
-        return [line]
+        return self._with_missing(self._log.line(line))
+
+    def _with_missing(self, news: Sequence[News]) -> list[News]:
+        """`news`; the lines of the log that have not come by now are asked for."""
+        after = self._log.missing_after
+        if after is not None:
+            self._add(Request(("logs", after), "logs", LogAsk(_LINES_AT_ONCE, after)))
+        return [*news]
+
+    def _met(self, number: int, me: dict[str, Any]) -> None:
+        """The broker has said who it is."""
+        if number == self._greeting:
+            self._greeting = 0
+        self._note_epoch(me["epoch"])
+        self._log.note(me["log"])
 
     def _note_epoch(self, epoch: int) -> None:
         """A command is never given twice to two brokers: who has been replaced cannot answer."""

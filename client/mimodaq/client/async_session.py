@@ -90,7 +90,6 @@ class AsyncSession:
 
     async def _greet(self, timeout_s: float) -> None:
         self._me = Me.of(await self._result(self._conversation.inquire(Topic.ME, 1, None), timeout_s))
-        self._conversation.epoch = self._me.epoch
 
     async def close(self) -> None:
         """End the session; what the broker was told goes on."""
@@ -283,7 +282,7 @@ class AsyncSession:
             while True:
                 frame = await self._sockets.control.recv()
                 self._heard = time.monotonic()
-                self._conversation.heard(frame)
+                self._take(self._conversation.heard(frame))
                 self._after()
         except ProtocolError as error:
             self._failure = SessionError(f"talking to the broker: {error}")
@@ -294,15 +293,18 @@ class AsyncSession:
                 frames = await self._sockets.feed.recv_multipart()
                 self._heard = time.monotonic()
                 topic, frame = frames
-                for one in self._conversation.watched(topic, frame):
-                    self._known.note(one)
-                    if self._news.full():
-                        self._news.get_nowait()
-                    self._news.put_nowait(one)
+                self._take(self._conversation.watched(topic, frame))
                 self._has_news.set()
                 self._after()
         except (ProtocolError, ValueError) as error:
             self._failure = SessionError(f"watching the broker: {error}")
+
+    def _take(self, news: list[News]) -> None:
+        for one in news:
+            self._known.note(one)
+            if self._news.full():
+                self._news.get_nowait()
+            self._news.put_nowait(one)
 
     def _after(self) -> None:
         """Let those go on whose requests are answered, and send what has become due."""

@@ -265,7 +265,7 @@ def _stem(file: Path) -> str:
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
-    from mimodaq.node import RECORD
+    from mimodaq.node import RECORD, is_unbegun, unbegun_in_words
 
     if not folder.exists():
         raise RunError(
@@ -277,13 +277,13 @@ def _read_record(folder: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
+        if is_unbegun(folder):
+            raise RunError(unbegun_in_words(folder)) from None
         runs = sorted(found.parent.name for found in folder.glob(f"*/{RECORD}"))
         inside = f" There are runs in it: {', '.join(runs[-5:])}" if runs else ""
         raise RunError(f"{folder} is no run directory: it has no {RECORD}.{inside}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"reading {path}: {error}") from error
-    if not text:
-        raise RunError(f"{folder} belongs to a run that is just beginning, or was killed then: its {RECORD} is empty")
     try:
         record = json.loads(text)
     except ValueError as error:

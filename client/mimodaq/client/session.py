@@ -117,7 +117,6 @@ class Session:
 
     def _greet(self, timeout_s: float) -> None:
         self._me = Me.of(self._result(self._conversation.inquire(Topic.ME, 1, None), timeout_s))
-        self._conversation.epoch = self._me.epoch
 
     def renew_me(self) -> Me:
         """Ask again who the broker takes this client for: another one may have taken over, with other rules."""
@@ -344,7 +343,7 @@ class Session:
         if control in ready:
             self._heard = time.monotonic()
             try:
-                self._conversation.heard(control.recv())
+                self._take(self._conversation.heard(control.recv()))
             except ProtocolError as error:
                 raise SessionError(f"talking to the broker: {error}") from error
         if feed in ready:
@@ -354,9 +353,11 @@ class Session:
     def _watch(self, frames: list[bytes]) -> None:
         try:
             topic, frame = frames
-            news = self._conversation.watched(topic, frame)
+            self._take(self._conversation.watched(topic, frame))
         except (ProtocolError, ValueError) as error:
             raise SessionError(f"watching the broker: {error}") from error
+
+    def _take(self, news: list[News]) -> None:
         for one in news:
             self._known.note(one)
         self._news.extend(news)

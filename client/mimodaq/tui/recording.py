@@ -34,6 +34,7 @@ class RecordedFeed:
         self._feed, self._path = feed, path
         self.operator, self.may_command, self.is_replay = feed.operator, feed.may_command, feed.is_replay
         self._setup_id: str | None = None
+        self._logged: frozenset[LogLine] = frozenset()
 
     def now(self) -> float:
         """As the feed."""
@@ -65,6 +66,8 @@ class RecordedFeed:
         if isinstance(message, Cluster) and message.setup_id != self._setup_id:
             self._setup_id = message.setup_id
             _write(file, [self.now(), self.utc_ns(), {"setup": await self._feed.setup()}])
+        if message in self._logged:
+            return  # a line that has come while the header was written
         _write(file, [self.now(), self.utc_ns(), encode(message)])
         if isinstance(message, Cluster):
             file.flush()
@@ -112,7 +115,9 @@ class RecordedFeed:
             raise FeedError(f"recording to {self._path}: {error.strerror}; name a new file") from error
 
     async def _write_header(self, file: BinaryIO) -> None:
-        logs = [encode(line) for line in await self._feed.logs(_HEADER_LOGS)]
+        before = await self._feed.logs(_HEADER_LOGS)
+        self._logged = frozenset(before)
+        logs = [encode(line) for line in before]
         runs = [asdict(run) for run in await self._feed.runs()]
         _write(file, [_MAGIC, _VERSION, {"logs": logs, "runs": runs, "operator": self.operator}])
 

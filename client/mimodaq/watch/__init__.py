@@ -4,12 +4,14 @@ Pure code: no clock, no sockets, no terminal. Viewers (the command line, the ope
 """
 
 from ._alarms import Act, Alarm, Alarms
+from ._default_rules import DEFAULT_RULES
 from ._edges import Edge, Graph, graph_of
 from ._expression import Condition, ConditionError, Value, condition
 from ._figures import FIGURES, Figures, Subject
 from ._history import History
 from ._preflight import Check, Grade, preflight
-from ._rules import ACTIONS, DEFAULT_RULES, Level, Rule, RuleError, rule, rules_from
+from ._rule_table import rules_from
+from ._rules import ACTIONS, Level, Rule, RuleError, rule
 from ._snapshot import STALE_S, Assembler, Snapshot
 
 __all__ = [

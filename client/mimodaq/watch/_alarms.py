@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ._default_rules import DEFAULT_RULES
 from ._expression import Value
 from ._figures import Figures, Subject
-from ._rules import DEFAULT_RULES, Level, Rule
+from ._rules import Level, Rule
 from ._snapshot import Snapshot
 
 

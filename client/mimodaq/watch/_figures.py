@@ -6,6 +6,7 @@ much should have come meanwhile, the rate that is usual, how long the disk will 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,7 +16,7 @@ from mimodaq.protocol.parts import BufferLine, LinkLine, WorkerLine
 from mimodaq.protocol.states import State
 
 from ._expression import Value
-from ._flows import LEARN_S, Disk, Flow
+from ._flows import Band, Disk, Flow
 from ._snapshot import Snapshot
 
 HELD_UP: Final = 0.9
@@ -24,6 +25,10 @@ REPORT_S: Final = 1.0
 """A node reports so often."""
 NAMED: Final = 20.0
 """So many events overdue are no chance: whoever does not let them through is named."""
+LEARN_S: Final = 300.0
+"""What is special about a rate is learnt in the first five minutes."""
+_LEAST_VALUES: Final = 0.2
+"""A band needs so many values for each second it was learnt in."""
 
 FIGURES: Final[Mapping[str, frozenset[str]]] = {
     "cluster": frozenset(
@@ -72,11 +77,15 @@ class Figures:
     """Where the events of each buffer go: one that is held up by the next is no cause of trouble."""
     readers: Mapping[Subject, tuple[str, ...]] = field(default_factory=dict)
     """Functions and links that take the events out of each buffer."""
+    learn_s: float = LEARN_S
+    """The band of a rate is what it was for so long, in running time, from when it was first seen in a run."""
     _flows: dict[Subject, Flow] = field(default_factory=dict)
     _taken: dict[Subject, Flow] = field(default_factory=dict)
     """Of each buffer: what the slowest of its readers has finished with."""
     _held_up: set[Subject] = field(default_factory=set)
     """What is full or cut off at present."""
+    _bands: dict[Subject, Band] = field(default_factory=dict)
+    """Of the buffers of this run."""
     _disks: dict[str, Disk] = field(default_factory=dict)
     _first: dict[Subject, int] = field(default_factory=dict)
     """Counts that only matter when they grow, as they were when first seen in this run."""
@@ -166,9 +175,10 @@ class Figures:
         return held_up
 
     def _begin(self, cluster: Cluster) -> None:
-        """Another run, or the sources were held or let go: what was usual says nothing about what comes."""
+        """Another run, or the sources were held or let go: how it moved until now says nothing about what comes."""
         if cluster.run != self._run:
             self._first.clear()
+            self._bands.clear()
         self._flows.clear()
         self._taken.clear()
         self._run, self._is_running = cluster.run, cluster.state is State.RUNNING
@@ -195,8 +205,13 @@ class Figures:
             "memory": host.memory if host else None,
             "temperature_c": host.temperature_c if host else None,
             "disk_free_bytes": host.disk_free_bytes if host else None,
-            "disk_left_s": self.disk_left_s(line.node),
+            "disk_left_s": self._disk_figure(line.node),
         }
+
+    def _disk_figure(self, node: str) -> float | None:
+        """How long a disk lasts: for ever if it does not fill, not known if nothing is known of it."""
+        left_s = self.disk_left_s(node)
+        return math.inf if left_s is None and node in self._disks else left_s
 
     def _parts(self, report: Report, cluster: Cluster, at: float) -> Iterator[tuple[Subject, Mapping[str, Value]]]:
         is_running, in_run = _is_running(report, cluster), report.state.is_in_run
@@ -214,7 +229,7 @@ class Figures:
 
     def _note(self, report: Report, cluster: Cluster, at: float) -> None:
         """Take up what a report says of everything events pass."""
-        is_learning = _is_running(report, cluster) and cluster.running_s < LEARN_S
+        is_running = _is_running(report, cluster)
         for buffer in report.buffers:
             subject = Subject("buffer", report.node, buffer.name)
             flow = self._flows.get(subject)
@@ -226,8 +241,10 @@ class Figures:
             flow.note(buffer.committed != flow.count, buffer.rate_hz, at)
             flow.count = buffer.committed
             self._taken[subject].take(buffer.committed - buffer.lag, at)
-            if is_new and is_learning and buffer.rate_hz > 0:
-                flow.learn(buffer.rate_hz)
+            if is_new and is_running and buffer.rate_hz > 0:
+                band = self._bands.setdefault(subject, Band(cluster.running_s))
+                if cluster.running_s - band.since_s < self.learn_s:
+                    band.learn(buffer.rate_hz)
         for link in report.links:  # it has no count, and has moved if its rate says so
             subject = Subject("link", report.node, link.name)
             self._flows.setdefault(subject, Flow(0, at, at)).note(link.rate_hz > 0, link.rate_hz, at)
@@ -281,13 +298,13 @@ class Figures:
         self, subject: Subject, b: BufferLine, at: float, is_running: bool, in_run: bool, running_s: float
     ) -> dict[str, Value]:
         flow, taken = self._flows[subject], self._taken[subject]
-        band = flow.band() if running_s >= LEARN_S else None
+        limits = self._limits(subject, running_s)
         return {
             "committed": b.committed,
             "rate_hz": b.rate_hz,
             "usual_hz": flow.usual_hz,
-            "low_hz": band[0] if band else None,
-            "high_hz": band[1] if band else None,
+            "low_hz": limits[0] if limits else None,
+            "high_hz": limits[1] if limits else None,
             "bytes_per_s": b.bytes_per_s,
             "fill": b.fill,
             "dead_fraction": b.dead_fraction,
@@ -306,6 +323,13 @@ class Figures:
             "is_cause": self._held_up.isdisjoint(self.downstream.get(subject, ())),
             "running_s": running_s,
         }
+
+    def _limits(self, subject: Subject, running_s: float) -> tuple[float, float] | None:
+        """The rates of a buffer that are nothing special; None until they are learnt, or if too little has come."""
+        band = self._bands.get(subject)
+        if band is None or running_s - band.since_s < self.learn_s:
+            return None
+        return band.limits() if band.values >= _LEAST_VALUES * self.learn_s else None
 
     def _link(
         self, subject: Subject, link: LinkLine, at: float, is_running: bool, in_run: bool, running_s: float

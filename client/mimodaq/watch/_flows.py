@@ -11,10 +11,7 @@ from typing import Final
 
 USUAL_S: Final = 30.0
 """The usual rate is the mean over about this time, without the time in which nothing came."""
-LEARN_S: Final = 300.0
-"""The band of a rate is what it was in the first five minutes of a run."""
 _BAND_SIGMAS: Final = 6.0
-_BAND_VALUES: Final = 60
 _GAP_S: Final = 60.0
 """How long a gap is remembered."""
 _MOVES: Final = 5
@@ -37,11 +34,6 @@ class Flow:
     usual_hz: float = 0.0
     gap_s: float = 0.0
     """The longest time of late in which nothing moved although something did before and after."""
-    seen: int = 0
-    """Seconds the band has been learnt from."""
-    mean: float = 0.0
-    spread: float = 0.0
-    """Sum of squared distances from the mean."""
 
     def note(self, has_moved: bool, rate_hz: float, now: float) -> None:
         """Look at it once more."""
@@ -71,18 +63,28 @@ class Flow:
             return 0.0
         return late_s * self.usual_hz if self.moves else math.inf
 
+
+@dataclass(slots=True)
+class Band:
+    """What the rate of a buffer was at first, in one run."""
+
+    since_s: float
+    """Running time at which it was first seen."""
+    values: int = 0
+    mean: float = 0.0
+    spread: float = 0.0
+    """Sum of squared distances from the mean."""
+
     def learn(self, rate_hz: float) -> None:
         """Take a rate into the band."""
-        self.seen += 1
+        self.values += 1
         distance = rate_hz - self.mean
-        self.mean += distance / self.seen
+        self.mean += distance / self.values
         self.spread += distance * (rate_hz - self.mean)
 
-    def band(self) -> tuple[float, float] | None:
-        """Lowest and highest rate that are nothing special; None if too little has been seen."""
-        if self.seen < _BAND_VALUES:
-            return None
-        width = _BAND_SIGMAS * math.sqrt(self.spread / self.seen + self.mean) + 0.2 * self.mean
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest rate that are nothing special; there must have been a value."""
+        width = _BAND_SIGMAS * math.sqrt(self.spread / self.values + self.mean) + 0.2 * self.mean
         return max(0.0, self.mean - width), self.mean + width
 
 

@@ -114,9 +114,9 @@ class TopLevel(Limits):
     output_directory: str = Field(default="target", min_length=1)
     """Where run directories are made."""
     GUI_control: Flag = True
-    """mimoCoRB's window; ignored by `mimodaq run`."""
+    """The operator's screens on a terminal; false: lines."""
     KBD_control: Flag = True
-    """Keys in the terminal."""
+    """Keys in the terminal where there are no screens."""
     hosts: dict[str, dict[Any, Any]] = {}
     """The hosts of a cluster, by name; none: all is on this host."""
     links: dict[str, dict[Any, Any]] = {}

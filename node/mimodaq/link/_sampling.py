@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from mimodaq.link._copies import Lookout
-from mimodaq.protocol.counts import Counts, CountsError, FieldCounts, heights, label_of, read_wanted
+from mimodaq.protocol.counts import Counts, CountsError, FieldCounts, read_wanted
+from mimodaq.protocol.histogram import heights, label_of
 from mimodaq.ring import RingError
 
 EVERY_S: Final = 0.25

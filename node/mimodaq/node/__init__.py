@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from mimodaq.node._alone import NodeAlone
     from mimodaq.node._check import check_functions
     from mimodaq.node._clear import clear_left
-    from mimodaq.node._daemon import Node, NodeOptions, serve
+    from mimodaq.node._daemon import Node, serve
     from mimodaq.node._engine import Engine, RunOptions, RunResult
     from mimodaq.node._folder import folder_path, process_of, processes_of
     from mimodaq.node._log import Entry, is_running
+    from mimodaq.node._options import NodeOptions
     from mimodaq.node._record import write_record
-    from mimodaq.node._recover import close_record, recover_run
+    from mimodaq.node._recover import close_record, is_unbegun, recover_run, unbegun_in_words
     from mimodaq.node._rundir import RECORD, RESOLVED, RunDirectoryError, next_run_number
     from mimodaq.node._runs_here import RunHere, runs_here
     from mimodaq.node._snapshot import Snapshot
@@ -29,7 +30,7 @@ _PLACES: Final = {
     "NodeAlone": "_alone",
     "Engine": "_engine",
     "Node": "_daemon",
-    "NodeOptions": "_daemon",
+    "NodeOptions": "_options",
     "serve": "_daemon",
     "Entry": "_log",
     "RunDirectoryError": "_rundir",
@@ -42,6 +43,8 @@ _PLACES: Final = {
     "recover_run": "_recover",
     "folder_path": "_folder",
     "is_running": "_log",
+    "is_unbegun": "_recover",
+    "unbegun_in_words": "_recover",
     "memory_of": "_state",
     "RunHere": "_runs_here",
     "runs_here": "_runs_here",
@@ -70,6 +73,7 @@ __all__ = [
     "close_record",
     "folder_path",
     "is_running",
+    "is_unbegun",
     "memory_of",
     "next_run_number",
     "process_of",
@@ -78,6 +82,7 @@ __all__ = [
     "runs_here",
     "serve",
     "tag_of",
+    "unbegun_in_words",
     "write_record",
 ]
 

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from mimodaq.config import Setup
-from mimodaq.node._daemon import Node, NodeOptions
+from mimodaq.node._daemon import Node
 from mimodaq.node._hostrun import HostRun
 from mimodaq.node._log import Entry, RunLog
+from mimodaq.node._options import NodeOptions
 from mimodaq.node._record import RunFacts
 from mimodaq.node._rings import remove_left_overs
 from mimodaq.node._rundir import RECORD
 from mimodaq.node._slow import close_books
 from mimodaq.protocol import node_events as events
-from mimodaq.protocol.parts import Ending
 from mimodaq.protocol.run import Verdict
 
 _COMMANDED: Final = "by the broker"
@@ -69,9 +69,6 @@ class NodeAlone(Node):
     def _close_books(self, effect: events.CloseBooks) -> None:
         assert self._host is not None
         effect = replace(effect, reasons=reasons_in_words(effect.reasons))
-        if effect.verdict is Verdict.ABORTED and self._brain.ending is Ending.FAILED:  # by no operator
-            reasons = tuple(reason for reason in effect.reasons if not reason.startswith("aborted: "))
-            effect = replace(effect, verdict=Verdict.INTERRUPTED, reasons=reasons)
         self._background.do(partial(close_books, effect, self._host, self._facts(self._host), None))
 
     def _clear(self) -> None:

@@ -12,9 +12,9 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any, Final, assert_never
 
 from mimodaq.config import BundleError, Setup, SetupErrors
-from mimodaq.keys import Key, is_local
+from mimodaq.keys import is_local
 from mimodaq.node._background import Background
 from mimodaq.node._clear import clear_left
 from mimodaq.node._figures import host_line
@@ -31,6 +31,7 @@ from mimodaq.node._hostrun import TICK_S, HostRun, Surroundings
 from mimodaq.node._liaison import Fetched, Liaison
 from mimodaq.node._links import LinkJobs
 from mimodaq.node._log import LOG, Entry, RunLog
+from mimodaq.node._options import NodeOptions
 from mimodaq.node._record import Books, RunFacts
 from mimodaq.node._rundir import RECORD
 from mimodaq.node._shm import ShmWatch
@@ -61,31 +62,6 @@ from mimodaq.ring import SegmentError
 from mimodaq.system import Notifier
 
 FIGURES_S: Final = 1.0
-ORPHANS_S: Final = 120.0
-"""Workers go on so long without their daemon, which may be started again."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeOptions:
-    """How a node daemon is started."""
-
-    name: str
-    broker: str
-    """Endpoint of the broker's control socket."""
-    state: Path
-    """Folder for what must survive the daemon."""
-    data: Path
-    """Runs are written below it."""
-    key: Key | None = None
-    is_insecure: bool = False
-    """Plain TCP to other hosts was asked for."""
-    on_log: Callable[[Entry], None] = lambda entry: None
-    here: Mapping[str, Setup] = field(default_factory=dict)
-    """Setups by name that need not be fetched."""
-    window: str = ""
-    """Endpoint where clients may look at events, if setups do not say it."""
-    orphans_s: float = ORPHANS_S
-    """Workers go on so long without their daemon; 0: nobody will start it again, and nothing is kept for it."""
 
 
 @dataclass(slots=True)
@@ -172,7 +148,10 @@ class Node:
             self._handle(self._inbox.popleft())
 
     def _handle(self, event: events.Event) -> None:
-        for effect in self._brain.handle(event, time.monotonic()):
+        effects = self._brain.handle(event, time.monotonic())
+        if self._host is not None and self._brain.part is not None:
+            self._host.note_state(self._brain.part.state)
+        for effect in effects:
             self._carry_out(effect)
 
     # -- what comes from the broker -------------------------------------------------------------------------------
@@ -184,7 +163,7 @@ class Node:
             case Peers():
                 if self._host is not None and self._host.link_jobs is not None:
                     self._host.link_jobs.keys = self._broker.keys()
-                    self._host.renew_window()
+                    self._host.window.renew()
             case Fetched(ticket, setup_id, raw):
                 self._background.do(partial(self._loading(ticket, setup_id), raw))
             case _:
@@ -200,8 +179,8 @@ class Node:
                 self._remember(memory)
             case events.Prepare(ticket, setup_id):
                 self._prepare(ticket, setup_id)
-            case events.MakeRings(ticket, run):
-                self._make_rings(ticket, run)
+            case events.MakeRings():
+                self._make_rings(effect)
             case events.CloseBooks():
                 self._close_books(effect)
             case events.Clear():
@@ -239,10 +218,11 @@ class Node:
     def _loading(self, ticket: int, setup_id: str) -> Callable[..., Loaded]:
         return partial(load, self._state, self._options.name, ticket, setup_id)
 
-    def _make_rings(self, ticket: int, run: int) -> None:
+    def _make_rings(self, effect: events.MakeRings) -> None:
         assert self._setup is not None
+        ticket, run = effect.ticket, effect.run
         try:
-            host = self._new_host(run, self._brain.plan)
+            host = self._new_host(run, self._brain.plan, effect.operator, effect.comment)
             if self._options.orphans_s:
                 (host.folder.path / KEPT).touch()
         except (OSError, FolderInUse) as error:
@@ -262,7 +242,7 @@ class Node:
         """Where the last run writes; None before the first."""
         return self._state.run_directory()
 
-    def _new_host(self, run: int, plan: Any) -> HostRun:
+    def _new_host(self, run: int, plan: Any, operator: str = "", comment: str = "") -> HostRun:
         setup, cluster = self._setup, self._plan
         assert setup is not None
         assert cluster is not None
@@ -273,7 +253,9 @@ class Node:
         jobs = LinkJobs(setup, cluster, self._options.name, self._broker.keys(), window) if has_jobs else None
         host = HostRun(setup, plan, run, partition, Folder.of(partition), around, jobs)
         host.restarts = self._brain.restarts_of
-        host.books.asked = time.time()
+        host.books.asked, host.books.comment = time.time(), comment
+        if setup.hosts:  # on one host it is the user, whoever looks on
+            host.books.operator = operator
         return host
 
     def _partition(self, run: int) -> str:
@@ -351,14 +333,14 @@ class Node:
                     if setup is not None:
                         self._setup, self._plan = setup, plan
                     self._inbox.append(event)
-                case Made(event, host, log):
-                    if log is not None and host is not self._host:
-                        log.close()  # the run was given up meanwhile
-                    elif log is not None:
-                        self._has_place(log)
+                case Made(event, host, place):
+                    if place is not None and host is not self._host:
+                        place.give_back()  # the run was given up meanwhile
+                    elif place is not None:
+                        self._has_place(place.log)
                         for problem in host.disks.problems:
                             self._say("warning", problem, "disk")
-                        host.start_window()
+                        host.window.start()
                     self._inbox.append(event)
                 case DisksSeen(host, found):
                     self._is_at_disks = False
@@ -394,8 +376,8 @@ class Node:
             return events.Boot(memory)
         self._plan = make_plan(self._setup)
         plan = self._plan.nodes.get(self._options.name)
-        if plan is None or memory.run is None:
-            return events.Boot(memory, plan)
+        if plan is None or memory.run is None or memory.state is State.ARMING:
+            return events.Boot(memory, plan)  # a run that had not begun is not taken over
         run_dir = self._state.run_directory()
         if run_dir is None or not folder_path(self._partition(memory.run)).is_dir():
             return events.Boot(memory, plan)

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any, Final
@@ -16,17 +15,12 @@ from mimodaq.functions.files import seal_run
 from mimodaq.node._check import check_functions
 from mimodaq.node._folder import Folder
 from mimodaq.node._hostrun import HostRun, Surroundings
-from mimodaq.node._log import LOG, Entry, RunLog
+from mimodaq.node._log import Entry
+from mimodaq.node._place import take_place
 from mimodaq.node._record import RunFacts, write_record
 from mimodaq.node._recover import recover_killed_runs
 from mimodaq.node._rings import remove_left_overs
-from mimodaq.node._rundir import (
-    RECORD,
-    RunDirectoryError,
-    make_run_directory,
-    next_run_number,
-    remove_run_directory,
-)
+from mimodaq.node._rundir import RECORD, next_run_number
 from mimodaq.node._snapshot import Snapshot
 from mimodaq.node._workers import dispatch
 from mimodaq.protocol import run as protocol
@@ -124,28 +118,21 @@ class Engine:
             os.close(self._wake_write)
 
     def _run_in_directory(self, removed: Sequence[Path]) -> RunResult:
-        is_new = not (self._options.directory and self._options.directory.exists())
-        run_dir = make_run_directory(self._setup, self._options.directory, datetime.now())
-        self._host.use_directory(run_dir)
+        place = take_place(self._host, self._options.directory, self._facts(), self._options.on_log)
+        self._log = place.log
         try:
-            try:
-                self._log = RunLog(run_dir / LOG, self._options.on_log)
-                write_record(run_dir, self._record(final=False))
-            except OSError as error:
-                raise RunDirectoryError(f"writing to {run_dir}: {error.strerror}") from error
-            try:
-                for path in removed:
-                    self._say("warning", f"removed {path}, left over from a run that was killed")
-                for problem in self._host.disks.problems:
-                    self._say("warning", problem, "disk")
-                for run in recover_killed_runs(self._setup.output_directory):
-                    self._say("warning", run.line())
-                return self._loop()
-            finally:
-                self._log.close()
-        except (SetupErrors, RunDirectoryError):
-            remove_run_directory(run_dir, whole=is_new)
+            for path in removed:
+                self._say("warning", f"removed {path}, left over from a run that was killed")
+            for problem in self._host.disks.problems:
+                self._say("warning", problem, "disk")
+            for run in recover_killed_runs(self._setup.output_directory):
+                self._say("warning", run.line())
+            return self._loop()
+        except SetupErrors:
+            place.give_back()
             raise
+        finally:
+            self._log.close()
 
     def _loop(self) -> RunResult:
         now = time.monotonic()
@@ -169,7 +156,9 @@ class Engine:
     def _handle(self, event: protocol.Event) -> None:
         if isinstance(event, protocol.Exited):
             self._stop_at_limit()
-        for effect in self._brain.handle(event, time.monotonic()):
+        effects = self._brain.handle(event, time.monotonic())
+        self._host.note_state(self._brain.state)
+        for effect in effects:
             self._host.carry_out(effect)
         if self._host.books.begun is None and self._brain.begun is not None:
             self._host.books.begun = time.time()
@@ -236,8 +225,11 @@ class Engine:
         self._say(level, f"run {host.number} ended: {self._brain.verdict.value}{reasons}")
         return RunResult(host.number, host.run_dir, self._brain.verdict.value, record)
 
+    def _facts(self) -> RunFacts:
+        return RunFacts.of(self._brain, time.monotonic())
+
     def _record(self, *, final: bool) -> dict[str, Any]:
-        return self._host.record(RunFacts.of(self._brain, time.monotonic()), final=final)
+        return self._host.record(self._facts(), final=final)
 
     def _say(self, level: str, text: str, source: str = "run") -> None:
         self._log.write(Entry(time.time(), level, source, text))

@@ -34,6 +34,7 @@ def _free(place: Path) -> int | None:
 
 
 def _temperature() -> float | None:
+    """The hottest of all sensors of the computer, in °C."""
     read = getattr(psutil, "sensors_temperatures", None)
     found = read() if read is not None else {}
     values = [entry.current for entries in found.values() for entry in entries if entry.current is not None]

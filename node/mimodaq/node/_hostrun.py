@@ -21,9 +21,10 @@ from mimodaq.node._disk import RunDisks
 from mimodaq.node._folder import Folder
 from mimodaq.node._order import Outcome
 from mimodaq.node._quarantine import Quarantine
-from mimodaq.node._record import Books, RunFacts, utc, versions, where
+from mimodaq.node._record import Books, RunFacts, utc, versions
 from mimodaq.node._run_rings import RunRings
 from mimodaq.node._rundir import kept_files
+from mimodaq.node._window import AGAIN_S, WINDOW, Window
 from mimodaq.node._workers import Job, JobError, WorkerProcess, Workers
 from mimodaq.protocol import run as runs
 from mimodaq.protocol.node_events import Fate
@@ -31,16 +32,11 @@ from mimodaq.protocol.parts import LinkLedger, LinkLine, RingLedger
 from mimodaq.protocol.plan import FunctionPlan, LinkPlan, NodePlan
 from mimodaq.protocol.run import Verdict, WorkerId
 from mimodaq.ring import Ring, RingError
-from mimodaq.system import write_file
 
 if TYPE_CHECKING:
     from mimodaq.node._links import LinkJobs
 
 TICK_S: Final = 0.25
-WINDOW: Final = WorkerId("window", 0)
-"""The process that lets clients look at events; no run depends on it."""
-WINDOW_AGAIN_S: Final = 5.0
-"""When it has died, or could not be started, it is tried again after this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +70,7 @@ class HostRun:
     rings: RunRings = field(init=False)
     disks: RunDisks = field(init=False)
     """Set with the directory."""
+    window: Window = field(init=False)
     _workers: Workers = field(init=False)
     _functions: dict[str, FunctionPlan] = field(init=False)
     _links: dict[str, LinkPlan] = field(init=False)
@@ -83,14 +80,13 @@ class HostRun:
     """The books hold something that the record on disk does not."""
     _link_reports: dict[str, dict[str, Any]] = field(default_factory=dict)
     _stopped: frozenset[WorkerId] = frozenset()
-    _window_due: float | None = None
-    """When the window is to be started again."""
 
     def __post_init__(self) -> None:
         self._workers = Workers(self.around.selector, self.folder, self._on_report, self._on_output, self._on_exit)
         self._functions = {f.name: f for f in self.plan.functions}
         self._links = {link.name: link for link in (*self.plan.outgoing, *self.plan.incoming)}
         self.rings = RunRings(self.setup, self.plan, self.partition)
+        self.window = Window(self.folder, self.rings, self.link_jobs, self._start, self._say_once)
 
     # -- rings and directory ------------------------------------------------------------------------------------
 
@@ -104,32 +100,6 @@ class HostRun:
         self.disks = RunDisks(self.setup.disk, run_dir)
         self.folder.note_directory(run_dir)
         self._quarantine = Quarantine(run_dir, self.books.quarantine)
-
-    def start_window(self) -> None:
-        """Start the process that lets clients look at events."""
-        self._window_due = None
-        if self.link_jobs is None:
-            return
-        if self.renew_window():
-            self._start(WINDOW, self.link_jobs.window(self._window_file))
-        else:
-            self._window_due = time.monotonic() + WINDOW_AGAIN_S
-
-    def renew_window(self) -> bool:
-        """Tell the window who may look; whether there can be one."""
-        assert self.link_jobs is not None
-        segments = {name: ring.segment for name, ring in self.rings.by_name.items()}
-        try:
-            text = self.link_jobs.window_order(segments)
-            write_file(self._window_file, text.encode())
-        except (JobError, OSError) as error:
-            self._say_once("warning", f"nobody can look at events of this host: {error}", str(WINDOW))
-            return False
-        return True
-
-    @property
-    def _window_file(self) -> Path:
-        return self.folder.path / "window.json"
 
     # -- effects --------------------------------------------------------------------------------------------------
 
@@ -161,6 +131,11 @@ class HostRun:
                 self.around.say(level, text, "run")
             case runs.Finish():
                 pass  # the owner sees the state
+
+    def note_state(self, state: runs.State) -> None:
+        """Note when the run began to end, if nobody has asked for it: a limit, or sources without more events."""
+        if state in (runs.State.STOPPING, runs.State.ABORTING, runs.State.ENDED):
+            self.books.stop_asked = self.books.stop_asked or time.time()
 
     def _let_go_of(self, link: LinkPlan) -> None:
         assert self.link_jobs is not None
@@ -212,13 +187,14 @@ class HostRun:
 
     def _run_info(self) -> dict[str, Any]:
         """What is known of the run when it begins, for its data files."""
-        place = where()
         return {
             "run": self.number,
             "setup": self.setup.path.name,
             "started": utc(self.books.asked),
-            **({"node": self.plan.node} if self.setup.hosts else {"operator": place["user"]}),
-            "where": place,
+            **({"node": self.plan.node} if self.setup.hosts else {}),
+            "operator": self.books.operator,
+            "comment": self.books.comment,
+            "where": self.books.where,
             "configuration": self.setup.resolved(),
             "versions": versions(),
             "kept": kept_files(self.setup),
@@ -231,7 +207,7 @@ class HostRun:
     def adopt(self) -> dict[WorkerId, Fate]:
         """Take over the processes of an earlier life; what has become of each."""
         if not self._workers.adopt(WINDOW).pid:
-            self._window_due = time.monotonic()
+            self.window.try_again(0.0)
         fates = {}
         for plan in self.plan.workers():
             entry = self._workers.adopt(plan.id)
@@ -269,8 +245,7 @@ class HostRun:
             if worker in self._workers.running:
                 self.around.say("info", f"{worker} goes on", "run")
         self._stopped = stopped
-        if self._window_due is not None and time.monotonic() >= self._window_due:
-            self.start_window()
+        self.window.look()
 
     def _collect_quarantine(self, name: str, ring: Ring) -> None:
         try:
@@ -341,7 +316,7 @@ class HostRun:
         if process.id == WINDOW:
             text = f"nobody can look at events of this host for a while: {process.reason}"
             self.around.say("warning", text, str(WINDOW))
-            self._window_due = time.monotonic() + WINDOW_AGAIN_S
+            self.window.try_again(AGAIN_S)
             return
         self.rings.reap()
         self.look()

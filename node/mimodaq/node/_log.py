@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 LOG: Final = "run.log"
 
@@ -34,13 +33,19 @@ class Entry:
 class RunLog:
     """Writes entries to the file of the run, flushed line by line, and passes them on.
 
-    The file is locked as long as it is open, which tells others that the run goes on.
+    The file is locked as long as it is open, which tells others that the run goes on. Raises BlockingIOError if it is
+    that of a run that goes on.
     """
 
     def __init__(self, path: Path, listener: Callable[[Entry], None]) -> None:
         self._file = path.open("a", encoding="utf-8", buffering=1)
-        with suppress(OSError):  # a file system without locks: others cannot tell then
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            while not _try_lock(self._file):
+                if is_running(path.parent):
+                    raise BlockingIOError(f"{path} is the log of a run that goes on")
+        except BaseException:
+            self._file.close()
+            raise
         self._listener = listener
 
     def write(self, entry: Entry) -> None:
@@ -57,6 +62,17 @@ class RunLog:
             self._file.close()
         except OSError as error:
             self._listener(Entry(0.0, "error", "run", f"closing the log: {error.strerror}"))
+
+
+def _try_lock(file: IO[str]) -> bool:
+    """Whether a log is ours now; if not, somebody has it, or just looks whether somebody has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks: others cannot tell then
+    return True
 
 
 def is_running(run_dir: Path) -> bool:

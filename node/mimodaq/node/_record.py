@@ -7,6 +7,7 @@ import json
 import math
 import os
 import platform
+import pwd
 import socket
 import sys
 import time
@@ -35,11 +36,19 @@ def versions() -> dict[str, str]:
     return found
 
 
+def user() -> str:
+    """Name of the user, or its number if there is none."""
+    try:
+        return os.environ.get("USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
 def where() -> dict[str, Any]:
-    """Host, user and process that ran the run."""
+    """Host, user and process that runs the run."""
     return {
         "host": socket.gethostname(),
-        "user": os.environ.get("USER", str(os.getuid())),
+        "user": user(),
         "pid": os.getpid(),
         "command": sys.argv,
         "cpus": os.cpu_count(),
@@ -150,6 +159,12 @@ class Books:
     """What is gathered for the record while the run goes on."""
 
     asked: float = 0.0
+    operator: str = field(default_factory=user)
+    """Who took the run: the user, or on a cluster who was in charge."""
+    comment: str = ""
+    """What the operator has said of it."""
+    where: dict[str, Any] = field(default_factory=where)
+    """The process that began it."""
     begun: float | None = None
     stop_asked: float | None = None
     files: dict[str, list[str]] = field(default_factory=dict)
@@ -180,7 +195,9 @@ class Books:
         """The books of a run from its record, written when it had not ended."""
         times = record["times"]
         asked, begun, stop = (_seconds(times[k]) for k in ("start_asked", "start_complete", "stop_asked"))
-        books = cls(asked or 0.0, begun, stop, dict(record["files"]), dict(record["figures"]))
+        whose = {key: record[key] for key in ("operator", "comment", "where")}
+        files, figures = dict(record["files"]), dict(record["figures"])
+        books = cls(asked or 0.0, begun=begun, stop_asked=stop, files=files, figures=figures, **whose)
         books.quarantine, books.links = list(record["quarantine"]), dict(record["links"])
         return books
 
@@ -200,6 +217,8 @@ class Books:
             "verdict": facts.verdict.value if final else None,
             "reasons": list(facts.reasons),
             "end_reason": facts.end_reason,
+            "operator": self.operator,
+            "comment": self.comment,
             "times": {
                 "start_asked": utc(self.asked),
                 "start_complete": utc(self.begun),
@@ -221,5 +240,5 @@ class Books:
             "links": self.links,
             "clock": self.clock,
             "versions": versions(),
-            "where": where(),
+            "where": self.where,
         }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mimodaq.functions.files import FilesError, RecoveryReport, recover, seal_run
-from mimodaq.node._log import is_running
+from mimodaq.node._log import LOG, is_running
 from mimodaq.node._record import write_record
 from mimodaq.node._rundir import RECORD
 
@@ -27,9 +27,12 @@ class RecoveredRun:
     report: RecoveryReport
     problems: tuple[str, ...] = ()
     """What could not be done, in words."""
+    has_begun: bool = True
 
     def line(self) -> str:
         """For the log."""
+        if not self.has_begun:
+            return unbegun_in_words(self.run_dir)
         failed = [file for file in self.report.files if file.outcome not in ("recovered", "complete")]
         text = f"{self.run_dir} was left by a run that was killed: {self.report.events} events recovered"
         return "; ".join([text, *(f"{file.path}: {file.outcome}, {file.problem}" for file in failed), *self.problems])
@@ -44,9 +47,23 @@ def killed_runs(output_directory: Path) -> Iterator[Path]:
                     continue
             host = json.loads(path.read_text(encoding="utf-8"))["where"]["host"]
         except (OSError, ValueError, LookupError, TypeError):
-            continue  # just being made, damaged (`mimodaq recover` names it), or of another program
+            continue  # damaged (`mimodaq recover` names it), or of another program
         if host == socket.gethostname() and not is_running(path.parent):
             yield path.parent
+
+
+def is_unbegun(run_dir: Path) -> bool:
+    """Whether a run was killed before it had a record: nothing but its empty log is there."""
+    try:
+        is_empty = (run_dir / LOG).stat().st_size == 0
+    except OSError:
+        return False
+    return is_empty and not is_running(run_dir) and not (run_dir / RECORD).exists()
+
+
+def unbegun_in_words(run_dir: Path) -> str:
+    """What is to be said of such a directory."""
+    return f"{run_dir} was left by a run that was killed before it began: no event was taken, so it can be removed"
 
 
 def recover_run(run_dir: Path) -> RecoveredRun:
@@ -81,3 +98,6 @@ def recover_killed_runs(output_directory: Path) -> Iterator[RecoveredRun]:
             yield recover_run(run_dir)
         except (FilesError, OSError, ValueError) as error:
             yield RecoveredRun(run_dir, RecoveryReport(()), (f"it cannot be recovered: {error}",))
+    for log in sorted(output_directory.glob(f"*/{LOG}")):
+        if is_unbegun(log.parent):
+            yield RecoveredRun(log.parent, RecoveryReport(()), has_begun=False)

@@ -6,7 +6,8 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,7 @@ class RunDirectoryError(Exception):
 def next_run_number(output_directory: Path) -> int:
     """A number no other run in this output directory has or had. Raises RunDirectoryError."""
     path = output_directory / _NUMBERS
-    with _explained(path):
+    with explained(path):
         output_directory.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         with os.fdopen(fd, "r+") as file:
@@ -43,16 +44,45 @@ def next_run_number(output_directory: Path) -> int:
     return number
 
 
-def make_run_directory(setup: Setup, directory: Path | None, now: datetime) -> Path:
-    """Make the directory of a run and copy setup, configuration and modules into it.
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The directory of a run that is beginning."""
+
+    path: Path
+    is_new: bool
+    """False: it was there before."""
+
+    def holds_run(self) -> bool:
+        """Whether there is the record of a run in it."""
+        return (self.path / RECORD).exists()
+
+    def in_use(self) -> RunDirectoryError:
+        """Why it cannot be that of another run."""
+        return RunDirectoryError(
+            f"{self.path} holds a run already and is not overwritten: choose another --output, or remove it"
+        )
+
+    def remove(self) -> None:
+        """Nothing was taken; what was in the directory before stays."""
+        if self.is_new:
+            shutil.rmtree(self.path)
+        else:
+            (self.path / RECORD).unlink(missing_ok=True)
+
+
+def make_run_directory(setup: Setup, directory: Path | None, now: datetime) -> RunDirectory:
+    """Make the directory of a run, with nothing in it.
 
     Named as under mimoCoRB, `<setup name up to "setup">YYYY-MM-DD_HHMM`, with `-2`, `-3`... if there is one already;
-    `directory` overrides the name. Raises RunDirectoryError when it holds a run already or cannot be written.
+    `directory` overrides the name, and may be there. Raises RunDirectoryError when it cannot be made.
     """
-    with _explained(directory or setup.output_directory), ExitStack() as undo:
-        is_new = directory is None or not directory.exists()
-        made = _exact(directory) if directory is not None else _numbered(setup, now)
-        undo.callback(remove_run_directory, made, whole=is_new)
+    with explained(directory or setup.output_directory):
+        return _exact(directory) if directory is not None else RunDirectory(_numbered(setup, now), is_new=True)
+
+
+def keep_setup(setup: Setup, made: Path) -> None:
+    """Copy setup, configuration and modules into the directory of a run. Raises RunDirectoryError."""
+    with explained(made):
         resolved = setup.resolved()
         modules = kept_modules(setup)
         for entry in resolved["Functions"]:
@@ -65,20 +95,11 @@ def make_run_directory(setup: Setup, directory: Path | None, now: datetime) -> P
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, place)
         (made / RESOLVED).write_text(dump_text(resolved), encoding="utf-8")
-        undo.pop_all()
-    return made
-
-
-def remove_run_directory(made: Path, *, whole: bool) -> None:
-    """Nothing was taken, so that the same command may be tried again; what was in the directory before stays."""
-    if whole:
-        shutil.rmtree(made)
-    else:
-        (made / RECORD).unlink()
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Turn an OSError into a RunDirectoryError that says what to do."""
     try:
         yield
     except OSError as error:
@@ -88,15 +109,14 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _exact(directory: Path) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
+def _exact(directory: Path) -> RunDirectory:
     try:
-        (directory / RECORD).touch(exist_ok=False)  # whoever makes this file has the directory
+        directory.mkdir(parents=True)
     except FileExistsError:
-        raise RunDirectoryError(
-            f"{directory} holds a run already and is not overwritten: choose another --output, or remove it"
-        ) from None
-    return directory.absolute()
+        if not directory.is_dir():
+            raise
+        return RunDirectory(directory.absolute(), is_new=False)
+    return RunDirectory(directory.absolute(), is_new=True)
 
 
 def _numbered(setup: Setup, now: datetime) -> Path:

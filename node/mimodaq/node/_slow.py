@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from mimodaq.config import BundleError, Setup, SetupErrors
 from mimodaq.functions.files import seal_run
 from mimodaq.node._check import check_functions
 from mimodaq.node._hostrun import HostRun
-from mimodaq.node._log import LOG, Entry, RunLog
+from mimodaq.node._log import Entry
+from mimodaq.node._place import Place, take_place
 from mimodaq.node._record import RunFacts, write_record
 from mimodaq.node._recover import RecoveredRun, recover_killed_runs
-from mimodaq.node._rundir import RunDirectoryError, make_run_directory
+from mimodaq.node._rundir import RunDirectoryError
 from mimodaq.node._state import NodeState
 from mimodaq.protocol import node_events as events
 from mimodaq.protocol.clock import Clock
 from mimodaq.protocol.disk import DiskLook
 from mimodaq.protocol.plan import ClusterPlan, make_plan
-from mimodaq.protocol.run import Verdict
+from mimodaq.protocol.run import Run, Verdict
 from mimodaq.ring import SegmentError
 
 _SHM = Path("/dev/shm")
@@ -46,7 +47,7 @@ class Made:
 
     event: events.RingsMade | events.Impossible
     host: HostRun
-    log: RunLog | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,13 @@ def make_place(
     """Make the rings, those of sources held, and the run directory: the chosen one; None = as named by the setup."""
     try:
         host.make_rings(held=True)
-        host.use_directory(make_run_directory(host.setup, choose(), datetime.now()))
-        state.keep_run_directory(host.run_dir)
-        return Made(events.RingsMade(ticket), host, RunLog(host.run_dir / LOG, on_log))
+        facts = RunFacts.of(Run(host.plan.workers()), 0.0)
+        with ExitStack() as undo:
+            place = take_place(host, choose(), facts, on_log)
+            undo.callback(place.give_back)
+            state.keep_run_directory(host.run_dir)
+            undo.pop_all()
+        return Made(events.RingsMade(ticket), host, place)
     except (SegmentError, RunDirectoryError) as error:
         return Made(events.Impossible(ticket, str(error)), host)
     except OSError as error:

@@ -77,6 +77,8 @@ class Worker:
         self._in_function = False
         self._rings: dict[str, Ring] = {}
         self._readers: list[Reader] = []
+        self._clearing = threading.Lock()
+        """Held by who clears away after the node."""
 
     def run(self) -> Outcome:
         """Do the work; whatever happens is reported and told by the outcome."""
@@ -295,6 +297,15 @@ class Worker:
         if self._order.check_only:
             os._exit(1)
         self._stopping = True
+        with self._clearing:
+            self._clear_away(life.parent)
+        if self._order.is_input:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        threading.Event().wait(ORPHAN_S)
+        os._exit(1)
+
+    def _clear_away(self, folder: Path) -> None:
+        """End the sources; leave no ring, and no folder for reports that nobody will read."""
         for segment in self._order.all_segments:
             try:
                 ring = Ring.attach(segment)
@@ -303,11 +314,12 @@ class Worker:
                 ring.unlink()
             except RingError:
                 continue  # removed by a sister
-        shutil.rmtree(life.parent, ignore_errors=True)  # nobody will read the reports
-        if self._order.is_input:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
-        threading.Event().wait(ORPHAN_S)
-        os._exit(1)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def leave(self) -> None:
+        """End this process, whatever threads plot windows and drivers have, but not in the midst of clearing away."""
+        with self._clearing:
+            os._exit(0)
 
 
 def _wait_for_death(life: int, patience_s: float) -> None:
@@ -379,8 +391,7 @@ def main() -> None:
         worker.report_failure(error)
         outcome = Outcome.FATAL
     reports.send("end", outcome=outcome.value)
-    # Threads of plot windows or drivers must not keep a finished worker alive.
-    os._exit(0)
+    worker.leave()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mimodaq.protocol.counts import Histogram
+from mimodaq.protocol.histogram import Histogram
 
 from ._glyphs import EIGHTHS
 from ._line import Line, fit

@@ -19,7 +19,8 @@ from typing import Final
 import numpy as np
 
 from mimodaq.config import Setup
-from mimodaq.protocol.counts import Counts, FieldCounts, GrowingHistogram, heights
+from mimodaq.protocol.counts import Counts, FieldCounts
+from mimodaq.protocol.histogram import GrowingHistogram, heights
 from mimodaq.protocol.messages import Answer, Ask, LogLine
 from mimodaq.protocol.states import State
 from mimodaq.tui.feed import Choices, FeedError, Message, RunSummary, Sample

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mimodaq.functions.files._csv import CsvWriter
 from mimodaq.functions.files._dataset import DatasetWriter
-from mimodaq.functions.files._description import bytes_of_events, end_of, seal_run
+from mimodaq.functions.files._description import beside, bytes_of_events, end_of, read_beside, seal_run
 from mimodaq.functions.files._errors import CorruptFileError, DiskFullError, FilesError, MismatchError, NothingYetError
 from mimodaq.functions.files._eventfile import Columns, EventFile
 from mimodaq.functions.files._fit import fit
@@ -37,6 +37,7 @@ __all__ = [
     "RecoveryReport",
     "RunFiles",
     "TarWriter",
+    "beside",
     "bytes_of_events",
     "describe",
     "end_of",
@@ -46,6 +47,7 @@ __all__ = [
     "look_at_files",
     "open_events",
     "output_name",
+    "read_beside",
     "recover",
     "replay",
     "seal_run",

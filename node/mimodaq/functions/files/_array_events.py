@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from mimodaq.functions.files._description import read_beside
 from mimodaq.functions.files._errors import CorruptFileError
 from mimodaq.functions.files._eventfile import ArrayEvents, channel_names
 from mimodaq.functions.files._layout import METADATA
@@ -70,7 +71,8 @@ def open_text(path: Path, *, skip_corrupt: bool = False, is_complete: bool = Tru
         raise CorruptFileError(path, broken[0], skippable=True)
     skipped = int(np.count_nonzero(bad)) + sum(problem.startswith("line") for problem in broken)
     good = {name: values[~bad] for name, values in _joined(arrays).items()}
-    return _events(path, "text", good, ignored=ignored, skipped=skipped, is_complete=is_complete)
+    about = read_beside(path)
+    return _events(path, "text", good, metadata=about, ignored=ignored, skipped=skipped, is_complete=is_complete)
 
 
 def open_numpy(path: Path) -> ArrayEvents:

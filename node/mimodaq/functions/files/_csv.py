@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mimodaq.functions.files._errors import FilesError
+from mimodaq.functions.files._description import beside, write_beside
+from mimodaq.functions.files._errors import FilesError, storing
 from mimodaq.functions.files._layout import METADATA, EventBatch, fields_of, select_columns
 from mimodaq.functions.files._recordfile import RecordFile
 from mimodaq.functions.files._writer import Fsync
@@ -29,6 +30,8 @@ class CsvWriter(RecordFile):
     columns: fields to write and their order; default counter, timestamp, deadtime and all fields.
     header_alias: other names for columns, by field name.
     separator: one character between values.
+    metadata: a description as `describe_run` gives it, for the file beside it, `<name>.json`. A file that is continued
+        keeps its own.
     sort_by_counter, fsync: as in `DatasetWriter`.
 
     Raises FilesError for options and fields that do not fit, DiskFullError when the disk is full.
@@ -43,6 +46,7 @@ class CsvWriter(RecordFile):
         header_alias: Mapping[str, str] | None = None,
         separator: str = ",",
         expand: bool = False,
+        metadata: Mapping[str, Any] | None = None,
         sort_by_counter: bool = True,
         fsync: Fsync = "close",
     ) -> None:
@@ -59,8 +63,15 @@ class CsvWriter(RecordFile):
             )
         header = self._header(samples, header_alias or {})
         super().__init__(
-            path, header.encode(), batch_events=_BATCH_EVENTS, sort_by_counter=sort_by_counter, fsync=fsync
+            path,
+            header.encode(),
+            batch_events=_BATCH_EVENTS,
+            sort_by_counter=sort_by_counter,
+            fsync=fsync,
+            run=metadata.get("run") if metadata else None,
         )
+        if metadata:
+            self._describe(metadata)
 
     def append(self, batch: EventBatch) -> int:
         if not len(batch.events):
@@ -74,6 +85,16 @@ class CsvWriter(RecordFile):
                 texts.extend(_texts(values[:, i]) for i in range(values.shape[1]))
         lines = [f"{self._separator.join(values)}\n".encode() for values in zip(*texts, strict=True)]
         return self.append_records(batch.counter, batch.timestamp, lines)
+
+    def _describe(self, metadata: Mapping[str, Any]) -> None:
+        if self._index is None or (len(self._index) and beside(self.path).exists()):
+            return
+        try:
+            with storing(f"writing {beside(self.path)}", safe=self._safe()):
+                write_beside(self.path, metadata, durable=self._fsync != "never")
+        except FilesError:
+            self.abort()
+            raise
 
     def _header(self, samples: Mapping[str, int], alias: Mapping[str, str]) -> str:
         unknown = sorted(set(alias) - set(samples))

@@ -4,7 +4,8 @@ Theory of operation. A file is complete before it is known how its run ends. So 
 known at the beginning and with an empty place of fixed size, the *seal*, which one write fills in when the books of
 the run are closed. The file keeps its length and can be read at any moment; an empty seal says that the run went on
 when the file was copied, or that it was killed. In Parquet the description is the key-value metadata of the footer,
-in a tar it is the comment in front of the first member.
+in a tar it is the comment in front of the first member. A text has no place for it that programs pass over, so it is a
+file beside the text, `x.csv.json`.
 
     {"seal_bytes":   13312, "run": 12, "started": "2026-11-22T15:10:02.271828+00:00", "end": null            }
 
@@ -25,7 +26,7 @@ from typing import Any, BinaryIO, Final
 
 from mimodaq.config import MAX_BUNDLE_BYTES
 from mimodaq.functions.files._errors import FilesError
-from mimodaq.functions.files._rowfile import write_all
+from mimodaq.functions.files._rowfile import replace, write_all
 
 END: Final = "end"
 """Key of the seal."""
@@ -91,15 +92,49 @@ def _empty_seal(run_info: Mapping[str, Any]) -> str:
 
 def as_comment(description: Mapping[str, Any]) -> bytes:
     """A description in the form of the first block of a tar, which programs that read tars pass over."""
-    begin = {key: value for key, value in description.items() if key != END}
-    text = f'{json.dumps(begin, default=str)[:-1]}, "{END}": {description[END]}}}'
-    return tarfile.TarInfo.create_pax_global_header({_COMMENT: text})
+    return tarfile.TarInfo.create_pax_global_header({_COMMENT: _as_json(description)})
 
 
 def from_comment(headers: Mapping[str, str]) -> dict[str, str]:
     """The description of a tar from its global headers, in the form that Parquet has; empty if there is none."""
+    return _from_json(headers.get(_COMMENT, ""))
+
+
+def beside(path: Path) -> Path:
+    """Where the description of a text lies."""
+    return path.with_name(f"{path.name}.json")
+
+
+def write_beside(path: Path, description: Mapping[str, Any], *, durable: bool) -> None:
+    """Write the description of a text; `durable` means it survives a power cut. Raises OSError."""
+    place = beside(path)
+    temporary = place.with_name(f"_{place.name}.tmp")
     try:
-        found = json.loads(headers.get(_COMMENT, ""))
+        temporary.write_text(_as_json(description, indent=1) + "\n", encoding="utf-8")
+        replace(temporary, place, durable=durable)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_beside(path: Path) -> dict[str, str]:
+    """The description of a text in the form that Parquet has; empty if there is none that can be read."""
+    try:
+        return _from_json(beside(path).read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return {}
+
+
+def _as_json(description: Mapping[str, Any], indent: int | None = None) -> str:
+    """A description with its seal, which is JSON already, as the last entry."""
+    begin = {key: value for key, value in description.items() if key != END}
+    text = json.dumps(begin, indent=indent, default=str)
+    return f'{text[:-1].rstrip()}, "{END}": {description[END]}}}'
+
+
+def _from_json(text: str) -> dict[str, str]:
+    try:
+        found = json.loads(text)
     except ValueError:
         return {}
     if not isinstance(found, dict):
@@ -121,8 +156,8 @@ def seal_run(run_dir: Path, record: Mapping[str, Any]) -> list[str]:
 
     Files of other runs and files without a description are left alone.
     """
-    listed = (Path(path) for paths in record["files"].values() for path in paths)
-    there = (path for path in (*run_dir.rglob("*"), *listed) if path.suffix in _REGIONS and path.is_file())
+    listed = [Path(path) for paths in record["files"].values() for path in paths]
+    there = (path for path in (*run_dir.rglob("*"), *listed, *map(beside, listed)) if _has_seal(path))
     places = {path.resolve(): path.suffix for path in there if not path.name.startswith(("_", "."))}
     problems = []
     for path, kind in sorted(places.items()):
@@ -131,6 +166,11 @@ def seal_run(run_dir: Path, record: Mapping[str, Any]) -> list[str]:
         except OSError as error:
             problems.append(f"writing the end of the run into {path}: {error.strerror}. Its events are complete")
     return problems
+
+
+def _has_seal(path: Path) -> bool:
+    """Whether a file may have one; a JSON file only if it belongs to another file."""
+    return path.suffix in _REGIONS and path.is_file() and (path.suffix != ".json" or path.with_suffix("").is_file())
 
 
 def _seal(path: Path, kind: str, record: Mapping[str, Any]) -> None:
@@ -193,14 +233,20 @@ def _first_block(file: BinaryIO) -> tuple[int, bytes]:
     return tarfile.BLOCKSIZE, file.read(length)
 
 
-_REGIONS: Final[Mapping[str, Callable[[BinaryIO], tuple[int, bytes]]]] = {".parquet": _footer, ".tar": _first_block}
-"""For each kind of file the part that holds its description."""
+def _all(file: BinaryIO) -> tuple[int, bytes]:
+    return 0, file.read()
+
+
+_REGIONS: Final[Mapping[str, Callable[[BinaryIO], tuple[int, bytes]]]] = {
+    ".parquet": _footer, ".tar": _first_block, ".json": _all,
+}  # fmt: skip
+"""For each kind of file the part that holds a description."""
 
 
 def bytes_of_events(path: Path) -> tuple[int, int]:
     """From where to where the bytes of a file depend on its events alone. Raises OSError."""
     size = path.stat().st_size
-    if path.suffix not in _REGIONS:
+    if path.suffix not in (".parquet", ".tar"):
         return 0, size
     with path.open("rb", buffering=0) as file:
         start, region = _REGIONS[path.suffix](file)

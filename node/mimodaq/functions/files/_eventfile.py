@@ -132,7 +132,7 @@ class ArrayEvents(EventFile):
         self.format = kind
         self.dtype = planar_dtype([Field(name, values.dtype, values.shape[1]) for name, values in fields.items()])
         self.count = len(next(iter(fields.values())))
-        self.metadata = {}
+        self.metadata = about.get("metadata", {})
         self.ignored = tuple(about.get("ignored", ()))
         self.skipped = int(about.get("skipped", 0))
         self.is_complete = bool(about.get("is_complete", True))

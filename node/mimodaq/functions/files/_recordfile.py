@@ -34,6 +34,8 @@ class RecordFile(EventWriter):
 
     path: the file; it has its header at once, so it can be followed while it grows.
     header, trailer: bytes before the first and after the last record.
+    run: whose file it is; a file of another run is not continued.
+    is_header_kept: the header describes the run; a file that is continued keeps its own, however the new one reads.
     batch_events: the most records one `append` takes.
     sort_by_counter: rewrite the file in order of (counter, timestamp) when it is closed.
     fsync: as in `DatasetWriter`.
@@ -50,6 +52,8 @@ class RecordFile(EventWriter):
         batch_events: int,
         sort_by_counter: bool = True,
         fsync: Fsync = "close",
+        run: object = None,
+        is_header_kept: bool = False,
     ) -> None:
         super().__init__(batch_events, fsync)
         self.path = path
@@ -66,7 +70,9 @@ class RecordFile(EventWriter):
             "batch_events": batch_events,
             "sort_by_counter": sort_by_counter,
             "durable": fsync != "never",
+            "run": run,
         }
+        self._compared = [key for key in self._settings if key != "header" or not is_header_kept]
         with storing(f"opening {path}", safe="Nothing was written."):
             make_folder(path.parent, durable=fsync != "never")
             self._redelivered = Redelivered(redelivered_of(path))
@@ -146,9 +152,9 @@ class RecordFile(EventWriter):
                 return
             index = RowFile.create(index_of(self.path), _INDEX, self._settings)
         self._index = index
-        if dict(index.header) != self._settings:
+        if any(index.header.get(key) != self._settings[key] for key in self._compared):
             raise FilesError(
-                f"{self.path} was left incomplete by a writer with other columns or options. "
+                f"{self.path} was left incomplete by a writer with other columns or options, or of another run. "
                 "Run `mimodaq recover` on it, or choose another `filename`."
             )
         self.bytes_dropped = trim(self._fd, index)

@@ -76,12 +76,14 @@ def to_csv(
     separator: str = ",",
     expand: bool = False,
     sort_by_counter: bool = True,
+    metadata: bool = True,
     fsync: Fsync = "close",
 ) -> None:
     r"""Write every event of a buffer as a line of the text file `<filename>.csv` (`.txt` if separated by tabs).
 
     filename: in the run directory, with or without ending; default the name of the buffer.
     separator: one character, e.g. "," or "\t".
+    metadata: as in `to_parquet`; here in a file beside it, `<filename>.csv.json`: the text holds numbers only.
     Other options: see `CsvWriter`. Raises FilesError, DiskFullError.
     """
     reader = _only_reader(io)
@@ -93,6 +95,7 @@ def to_csv(
         header_alias=header_alias,
         separator=separator,
         expand=expand,
+        metadata=describe_run(io.run_dir, io.run_info) if metadata and io.run_info else None,
         sort_by_counter=sort_by_counter,
         fsync=fsync,
     )

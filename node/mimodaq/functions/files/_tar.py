@@ -26,7 +26,8 @@ class TarWriter(RecordFile):
 
     path: the file, with its ending.
     dtype: planar record dtype; each field is a column, so all have the same number of samples.
-    metadata: a description as `describe_run` gives it, for the comment of the tar.
+    metadata: a description as `describe_run` gives it, for the comment of the tar. A tar that is
+        continued keeps its own.
     sort_by_counter, fsync: as in `DatasetWriter`.
 
     Raises FilesError for fields that do not fit, DiskFullError when the disk is full.
@@ -55,6 +56,8 @@ class TarWriter(RecordFile):
             batch_events=_BATCH_EVENTS,
             sort_by_counter=sort_by_counter,
             fsync=fsync,
+            run=metadata.get("run") if metadata else None,
+            is_header_kept=True,
         )
 
     def append(self, batch: EventBatch) -> int:

@@ -37,7 +37,7 @@ from mimodaq.functions.physics._singles import may_have_two_groups
 from mimodaq.functions.physics._spectrum import SpectrumConfig, SpectrumFinder, find_peaks
 from mimodaq.functions.physics._waveforms import event_text, waveforms
 from mimodaq.functions.physics._window import Message, histograms_message, waveforms_message
-from mimodaq.protocol.counts import Histogram
+from mimodaq.protocol.histogram import Histogram
 
 plot_histograms = histograms
 plot_waveform = waveforms

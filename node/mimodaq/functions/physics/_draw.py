@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from mimodaq.functions.physics._fit import DecayFit
 from mimodaq.functions.physics._histogram import HistogramStyle
-from mimodaq.protocol.counts import Histogram
+from mimodaq.protocol.histogram import Histogram
 
 INK: Final = "#222222"
 GRID: Final = "#dddddd"

@@ -1,4 +1,4 @@
-"""How a histogram of a setup is described; the counting itself is in `mimodaq.protocol.counts`."""
+"""How a histogram of a setup is described; the counting itself is in `mimodaq.protocol.histogram`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mimodaq.protocol.counts import FieldCounts, Histogram
+from mimodaq.protocol.counts import FieldCounts
+from mimodaq.protocol.histogram import Histogram
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from mimodaq.functions.physics._draw import (
 )
 from mimodaq.functions.physics._fit import DecayFit
 from mimodaq.functions.physics._histogram import HistogramStyle
-from mimodaq.protocol.counts import Histogram
+from mimodaq.protocol.histogram import Histogram
 
 Message = dict[str, Any]
 
