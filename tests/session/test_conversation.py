@@ -1,5 +1,6 @@
 """Requests are repeated until they are answered, and never given to another broker than they were meant for."""
 
+import hashlib
 import json
 
 import pytest
@@ -66,6 +67,21 @@ def test_each_request_has_a_number_of_its_own(talk):
         talk.ask(m.Ask(1, "pause"))
     talk.inquire(m.Topic.RUNS, 5, None)
     assert [message.number for message in sent(talk, 0.0)] == [1, 2, 3, 4]
+
+
+def test_what_two_wait_for_is_asked_until_the_last_of_them_has_left(talk):
+    setup_id = hashlib.sha256(b"abc").hexdigest()
+    first, second = talk.download(setup_id), talk.download(setup_id)
+    assert len(talk.outgoing(0.0)) == 1
+    talk.drop(first)
+    assert len(talk.outgoing(REPEAT_S)) == 1
+    talk.heard(encode(m.Chunk(setup_id, 0, 3, b"abc")))
+    assert second.answer() == b"abc"
+    third = talk.download(setup_id)  # before the second has been told
+    talk.drop(second)
+    assert [request for request, _ in talk.outgoing(REPEAT_S)] == [third]
+    talk.drop(third)
+    assert talk.outgoing(2 * REPEAT_S) == []
 
 
 def test_an_answer_to_nothing_is_ignored(talk):

@@ -49,6 +49,8 @@ class Request:
     error: SessionError | None = None
     is_done: bool = False
     due: float = 0.0
+    waiters: int = 0
+    """So many have asked the same and wait for it."""
     raw: bytes = b""
     """All of a setup that is being sent."""
 
@@ -109,15 +111,20 @@ class Conversation:
             self._add(Request(("info", self._greeting), Topic.ME.value, message))
 
     def drop(self, request: Request) -> None:
-        """Do not wait for an answer any more."""
-        self._open.pop(request.key, None)
+        """One waits no more; when nobody does, it is not asked any more."""
+        request.waiters -= 1
+        if not request.waiters and self._open.get(request.key) is request:
+            del self._open[request.key]
 
     def _next(self) -> int:
         self._number += 1
         return self._number
 
     def _add(self, request: Request) -> Request:
-        return self._open.setdefault(request.key, request)
+        """What is asked for is asked for once, however many wait for it."""
+        request = self._open.setdefault(request.key, request)
+        request.waiters += 1
+        return request
 
     # -- sending ------------------------------------------------------------------------------------------------
 

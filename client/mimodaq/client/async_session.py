@@ -247,7 +247,8 @@ class AsyncSession:
                     raise self._silence(request.what)
         finally:
             self._conversation.drop(request)
-            self._waiting.pop(request, None)
+            if not request.waiters:
+                self._waiting.pop(request, None)
 
     def _look_after_tasks(self) -> None:
         """Raise what has ended one of them."""
