@@ -1,11 +1,24 @@
 """`mimodaq recover` after a run whose processes were all killed."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from client.command import children_of, column, kill, wait_for_end
-from mimodaq.ring import left_overs
+from client.command import children_of, column, kill, wait_for_end, wait_until
+from mimodaq.ring import Ring, left_overs
+
+SHM = Path("/dev/shm")
+
+
+def are_written(pid, events):
+    """Whether all files of that run have so many events."""
+    (segment,) = SHM.glob(f"mimodaq.*{pid}-*")
+    groups = Ring.attach(segment.name).status().groups
+    return all(group.released >= events for group in groups if group.name != "Fkt_4")
 
 
 @pytest.fixture
@@ -21,6 +34,7 @@ def killed(project):
     )
     with project.started("--output", "run") as run:
         project.file("held")
+        wait_until(lambda: are_written(run.process.pid, 40), "the files have not got the first 40 events")
         children = children_of(run.process.pid)
         for victim in (run.process.pid, *children):
             kill(victim)
@@ -40,11 +54,34 @@ def test_a_killed_run_is_recovered(project, killed):
     assert len(events) >= 40
     csv = column(killed / "out.csv", "counter")
     assert csv == list(range(len(csv)))
-    assert left_overs() == []
     record = json.loads((killed / "run.json").read_text())
+    assert not [*SHM.glob(f"mimodaq.*{record['where']['pid']}-*")]
     assert (record["verdict"], record["reasons"]) == ("interrupted", ["the run was killed; its files were recovered"])
     again = project("recover", "run", "--json")
     assert json.loads(again.stdout) == {"files": [], "complete": True}
+
+
+MAKE_AND_DIE = """
+import os, signal, sys
+import numpy as np
+from mimodaq.ring import Ring
+event, about = np.dtype([("x", "f8")]), {"folder": sys.argv[2]}
+Ring.create(sys.argv[1], event, 4, groups=["g"], expected_writers=1, description=about)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_buffers_that_wait_for_their_node_daemon_stay(project, killed):
+    segment, folder = SHM / f"mimodaq.0.test-{os.getpid()}.daq1.RB_1", project.folder / "memory"
+    folder.mkdir()
+    (folder / "kept").touch()
+    subprocess.run([sys.executable, "-c", MAKE_AND_DIE, segment.name, str(folder)], check=False)
+    assert segment in left_overs()
+    project("recover", "run")
+    assert segment.exists()
+    (folder / "kept").unlink()
+    project("recover", "run")
+    assert not segment.exists()
 
 
 def test_a_run_that_goes_on_is_left_alone(project):

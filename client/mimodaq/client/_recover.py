@@ -13,7 +13,6 @@ from mimodaq.client._exit import EXIT_GOOD, EXIT_NOT_GOOD, UsageError
 from mimodaq.client._run import guarded
 from mimodaq.client._streams import tell
 from mimodaq.client._texts import count
-from mimodaq.ring import left_overs
 
 
 def recover(paths: Sequence[Path], as_json: bool) -> int:
@@ -24,7 +23,7 @@ def recover(paths: Sequence[Path], as_json: bool) -> int:
 def _recover(paths: Sequence[Path], as_json: bool) -> int:
     from mimodaq.functions.files import FilesError
     from mimodaq.functions.files import recover as recover_files
-    from mimodaq.node import RECORD, close_record, is_running, is_unbegun, unbegun_in_words
+    from mimodaq.node import RECORD, close_record, is_running, is_unbegun, remove_left_overs, unbegun_in_words
 
     reports: list[dict[str, Any]] = []
     is_complete = True
@@ -51,8 +50,7 @@ def _recover(paths: Sequence[Path], as_json: bool) -> int:
                 ) from None
             for problem in problems:
                 print(problem, file=sys.stderr)
-    for segment in left_overs():
-        segment.unlink(missing_ok=True)
+    for segment in remove_left_overs():
         print(f"removed {segment}, left over from a run that was killed", file=sys.stderr)
     if as_json:
         tell(json.dumps({"files": reports, "complete": is_complete}, default=str))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mimodaq.node._options import NodeOptions
     from mimodaq.node._record import write_record
     from mimodaq.node._recover import close_record, is_unbegun, recover_run, unbegun_in_words
+    from mimodaq.node._rings import remove_left_overs
     from mimodaq.node._rundir import RECORD, RESOLVED, RunDirectoryError, next_run_number
     from mimodaq.node._runs_here import RunHere, runs_here
     from mimodaq.node._snapshot import Snapshot
@@ -44,6 +45,7 @@ _PLACES: Final = {
     "folder_path": "_folder",
     "is_running": "_log",
     "is_unbegun": "_recover",
+    "remove_left_overs": "_rings",
     "unbegun_in_words": "_recover",
     "memory_of": "_state",
     "RunHere": "_runs_here",
@@ -79,6 +81,7 @@ __all__ = [
     "process_of",
     "processes_of",
     "recover_run",
+    "remove_left_overs",
     "runs_here",
     "serve",
     "tag_of",
