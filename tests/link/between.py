@@ -12,7 +12,7 @@ from mimodaq.link import LinkOrder
 from mimodaq.protocol.link import Settings
 from mimodaq.ring import Ring
 
-SETTINGS: Final = Settings(heartbeat_s=0.1, silence_s=1.0, batch_bytes=3000)
+SETTINGS: Final = Settings(heartbeat_s=0.1, silence_s=1.0, batch_bytes=3000, largest_batch_bytes=3000)
 NO_KEYS: Final[tuple[Keys, Keys]] = (("", ""), ("", ""))
 
 

@@ -380,7 +380,7 @@ class ReceiverModel(Process):
             self.carry_out(effect, events)
             self.risk()
         waiting = sum(map(len, self.backlog)) * EVENT_BYTES
-        assert waiting <= self.settings.window_bytes + self.settings.batch_bytes
+        assert waiting <= self.settings.window_bytes + self.settings.most_batch_bytes
 
     def carry_out(self, effect: link_receiver.Effect, events: tuple[int, ...]) -> None:
         m = self.mirror
@@ -427,6 +427,7 @@ class Cluster:
         self.source = SourceModel(chaos.randint(1, 40))
         settings = Settings(
             batch_bytes=chaos.choice([1, 3000, 10000]),
+            largest_batch_bytes=chaos.choice([1, 20000]),
             window_bytes=chaos.choice([2000, 15000, 100000]),
             window_batches=chaos.choice([1, 3, 64]),
             give_back_s=give_back_s,

@@ -127,6 +127,14 @@ def test_a_slow_cable_carries_back_pressure_and_no_loss(hosts: Hosts, new_ring: 
         assert link.source.status().groups[0].blamed_s > 0
 
 
+def test_a_fast_cable_that_turns_slow_has_small_batches_again(hosts: Hosts, new_ring: Callable[..., Ring]) -> None:
+    with Link(hosts, new_ring, WAVE, 200) as link:
+        link.move(3000)
+        hosts[0].limit("20mbit")  # a batch of 4 MB takes 1.6 s, one of 1 MB 0.4 s; an end is given up after 0.8 s
+        link.move(30)
+        link.finish()
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 def test_a_cable_cut_two_hundred_times_up_to_thirty_seconds(hosts: Hosts, new_ring: Callable[..., Ring]) -> None:

@@ -25,7 +25,7 @@ from ring.harness import SMALL, WAVE, Child
         (WAVE, 64, 200, {"codec": "lz4"}),
         (SMALL, 5000, 20_000, {"codec": "zstd"}),
         (SMALL, 100, 0, {}),
-        (SMALL, 100, 1000, {"settings": Settings(batch_bytes=1, window_batches=2)}),
+        (SMALL, 100, 1000, {"settings": Settings(batch_bytes=1, largest_batch_bytes=1, window_batches=2)}),
     ],
     ids=["small", "three slots", "waves", "lz4", "zstd", "nothing", "one by one"],
 )

@@ -81,6 +81,18 @@ def test_what_is_printed_comes_as_lines_even_without_a_newline_at_the_end(setup,
     assert [line for _, line in listener.lines] == ["one", "two", "three"]
 
 
+@pytest.mark.parametrize("wanted", ["", "3"])
+def test_a_worker_has_one_thread_for_linear_algebra_unless_told(setup, listener, write, monkeypatch, wanted):
+    name = "OPENBLAS_NUM_THREADS"
+    monkeypatch.delenv(name, raising=False)
+    if wanted:
+        monkeypatch.setenv(name, wanted)
+    write("modules/own.py", f"import os\nprint(os.environ['{name}'])\ndef source():\n    yield 1\n")
+    listener.workers.launch(ONE, Job.of(order_for(setup, "Fkt_1", check_only=True)))
+    listener.wait()
+    assert [line for _, line in listener.lines] == [wanted or "1"]
+
+
 def test_a_worker_that_is_killed_says_nothing_but_its_exit_does(setup, listener, write):
     write("modules/own.py", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     listener.workers.launch(ONE, Job.of(order_for(setup, "Fkt_1", check_only=True)))

@@ -30,6 +30,10 @@ class Settings:
 
     batch_bytes: int = 1_000_000
     """Events are sent in batches of about this size; a larger event comes alone."""
+    batch_s: float = 0.02
+    """A link that carries more than that in so long a time sends larger batches: as much as it carries in this time."""
+    largest_batch_bytes: int = 4_000_000
+    """... but no larger than this."""
     window_bytes: int = 16_000_000
     """At most so many bytes are on the way."""
     window_batches: int = 64
@@ -52,8 +56,17 @@ class Settings:
     copies_bytes_per_s: float = 10e6
 
     def batch_events(self, event_bytes: int) -> int:
-        """How many events make a batch."""
+        """How many events make a batch on a link that is not fast."""
         return max(1, self.batch_bytes // (event_bytes + 8 * METADATA_COLUMNS))
+
+    def most_batch_events(self, event_bytes: int) -> int:
+        """How many events the largest batch has."""
+        return max(1, self.most_batch_bytes // (event_bytes + 8 * METADATA_COLUMNS))
+
+    @property
+    def most_batch_bytes(self) -> int:
+        """No batch of more than one event is larger."""
+        return max(self.batch_bytes, self.largest_batch_bytes)
 
     def window_events(self, event_bytes: int) -> int:
         """How many events may be on the way."""

@@ -230,9 +230,9 @@ class Receiver:
                 f"events differ: {hello.event_bytes} bytes {hello.dtype[:400]} are sent, "
                 f"the mirror has {me.event_bytes} bytes {me.dtype[:400]}. Make both rings from the same setup"
             )
-        if hello.batch_bytes > self._settings.batch_bytes:
+        if hello.batch_bytes > self._settings.most_batch_bytes:
             return (
-                f"batches of {hello.batch_bytes} bytes are announced, at most {self._settings.batch_bytes} are "
+                f"batches of {hello.batch_bytes} bytes are announced, at most {self._settings.most_batch_bytes} are "
                 "accepted: give both ends the same settings"
             )
         return ""

@@ -190,7 +190,7 @@ class Sender:
         self._session, self._nonce = self._fresh(), _NO_SESSION
         self._due = now + self._settings.silence_s
         me = self._me
-        hello = Hello(me.link, me.ring, self._session, me.dtype, me.event_bytes, self._settings.batch_bytes)
+        hello = Hello(me.link, me.ring, self._session, me.dtype, me.event_bytes, self._settings.most_batch_bytes)
         return [Connect(), Transmit(hello)]
 
     def _hear(self, message: Message, now: float) -> list[Effect]:
@@ -226,7 +226,7 @@ class Sender:
                     f"the other end has events up to {welcome.position}, acknowledged are {flow.released} and sent "
                     f"{flow.most_sent}: two senders serve this link, or its mirror was changed by somebody else"
                 )
-            effects += self._release_to(welcome.position)
+            effects += self._release_to(welcome.position, now)
             if welcome.is_ended:
                 return effects + self._ended_there(welcome.nonce)
         elif welcome.is_ended:
@@ -269,15 +269,15 @@ class Sender:
             text = f"event {ack.position} acknowledged, {flow.most_sent} were sent"
             return [Say("error", f"link {self._me.link}: {text}")]
         flow.limit = max(flow.limit, ack.limit)
-        effects = self._release_to(ack.position)
+        effects = self._release_to(ack.position, now)
         if ack.resend and ack.position == flow.released:  # not one that was overtaken by a newer one
             flow.begin_again()
         if ack.is_ended and self._is_source_ended and not self.unacknowledged:
             effects += self._ended_there(ack.nonce)
         return effects
 
-    def _release_to(self, position: int) -> list[Effect]:
-        count = self.flow.release_to(position)
+    def _release_to(self, position: int, now: float) -> list[Effect]:
+        count = self.flow.release_to(position, now)
         self.figures.acknowledged += count
         return [Release(count)] if count else []
 

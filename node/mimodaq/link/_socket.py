@@ -20,7 +20,8 @@ _MOST_BETWEEN_TRIES_MS: Final = 500
 _CONNECT_MS: Final = 1000
 _KEEPALIVE_MS: Final = 2000
 """ZeroMQ's own heartbeats only clear away dead connections; the session has its own."""
-_SPARE_MESSAGES: Final = 64
+_MOST_BATCHES: Final = 8
+"""Batches of a sender that keeps to no window that may wait in memory; an honest one seldom has more on the way."""
 _COPIED_BYTES: Final = 4096
 """To copy so few is cheaper than to keep track of them."""
 _MOST_UNREAD: Final = 1000
@@ -78,7 +79,7 @@ class Bound:
             pair=(order.public_key, order.secret_key),
             client_keys=[order.client_key],
             largest_frame=largest_frame(order, event_bytes),
-            most_unheard=order.settings.window_batches + _SPARE_MESSAGES,
+            most_unheard=_MOST_BATCHES,
         )
 
     def poll(self, timeout_ms: int) -> bool:
@@ -157,6 +158,6 @@ def try_send(socket: zmq.Socket[bytes], *frames: bytes | memoryview) -> bool:
 
 def largest_frame(order: LinkOrder, event_bytes: int) -> int:
     """No frame of an honest sender has more bytes; packing may lengthen what cannot be packed a little."""
-    events = max(order.settings.batch_bytes, event_bytes)
-    count = order.settings.batch_events(event_bytes)
+    events = max(order.settings.most_batch_bytes, event_bytes)
+    count = order.settings.most_batch_events(event_bytes)
     return max(HEADER_LIMIT, events + events // 64 + 1024, count * 8 * METADATA_COLUMNS)

@@ -130,7 +130,7 @@ class LinkReceiver:
         if len(frames) != 3:
             raise MessageError(f"a batch of {len(frames)} frames instead of 3")
         events, metadata = frames[1].buffer, frames[2].buffer
-        check_batch(batch, len(events), len(metadata), self._size, self._order.settings.batch_bytes)
+        check_batch(batch, len(events), len(metadata), self._size, self._order.settings.most_batch_bytes)
         if batch.codec != "none":
             events = unpack(batch.codec, events, batch.count * self._size)
         words = np.frombuffer(metadata, "u8").reshape(METADATA_COLUMNS, batch.count)

@@ -21,6 +21,9 @@ from mimodaq.protocol.run import WorkerId
 
 _LONGEST_LINE: Final = 65536
 """What is printed without a line end is cut after so many bytes."""
+_ENVIRONMENT: Final = {"OPENBLAS_NUM_THREADS": "1"}
+"""Unless it is set. Importing numpy would start a thread for every core, each of which spins for 0.1 s or so: all cores
+busy whenever a process of a run is started. A run has processes for what should go on at the same time."""
 _LINK_OUTCOMES: Final = {
     "done": Outcome.DONE,
     "unconfirmed": Outcome.DONE,
@@ -263,6 +266,7 @@ def _start(folder: Folder, label: str, job: Job) -> tuple[subprocess.Popen[bytes
             stderr=output,
             pass_fds=(lock, reports),
             start_new_session=True,
+            env={**_ENVIRONMENT, **os.environ},
         )
         undo.callback(process.wait)
         undo.callback(_signal_group, process.pid, signal.SIGKILL)
