@@ -124,7 +124,11 @@ def test_a_clock_that_is_not_synchronised(found, text):
 
 def look(address, **options):
     port = options.pop("data_port", 7800)
-    return list(network.look_at_host(HostSpec("daq1", address, port), 1, is_in_run=False, patience_s=0.2, **options))
+    return list(
+        network.look_at_host(
+            HostSpec("daq1", address, port), range(port, port + 2), is_in_run=False, patience_s=0.2, **options
+        )
+    )
 
 
 def test_a_name_nobody_knows():

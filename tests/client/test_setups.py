@@ -1,6 +1,7 @@
 """A setup that cannot work is refused before anything is taken, with file, line and what was probably meant."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -96,6 +97,28 @@ def test_check_shows_the_layout_of_a_good_setup(project):
     assert "RB_1  16 slots x 8 B  x float64[1]" in done.stdout
     assert "Fkt_2  keep (1)  read RB_1, write RB_2" in done.stdout
     assert json.loads(project("check", "--json").stdout)["problems"] == []
+
+
+def test_check_shows_what_each_host_has_to_do(project):
+    hosts = "hosts:\n  daq1: {address: 10.0.0.1}\n  ana1: {address: ana1.lab, data_port: 7900}\n"
+    text = project.setup(*GOOD).read_text().replace("RB_2: write", "RB_2: write}, host: ana1, config: {")
+    project.write("setup.yaml", hosts + text)
+    shown = project("check").stdout
+    for line in (
+        r"daq1 +10.0.0.1 +7800 +128 B +Fkt_1 \(1\)",
+        r"ana1 +ana1.lab +7900-7901 +256 B +Fkt_2 \(1\), Fkt_3 \(1\)",
+        r"daq1 -> ana1 +RB_1:daq1>ana1",
+    ):
+        assert re.search(line, shown), shown
+    told = json.loads(project("check", "--json").stdout)
+    assert told["hosts"]["ana1"]["ports"] == [7900, 7901]
+    assert told["links"] == [{"name": "RB_1:daq1>ana1", "from": "daq1", "to": "ana1"}]
+    project.write("setup.yaml", hosts.replace("ana1.lab", "10.0.0.1").replace("7900", "7799") + text)
+    said, _ = refused(project, "check")
+    assert said == [
+        "setup.yaml:3: hosts: 'ana1' needs the ports 7799 to 7800 of 10.0.0.1, of which 'daq1' has 7800: correct the "
+        "address or, for two nodes on one computer, choose another data_port"
+    ]
 
 
 def test_a_module_that_fails_on_import_is_a_problem_of_its_function(project):

@@ -2,7 +2,9 @@
 
 import pytest
 
+from mimodaq.config import SetupErrors, load_setup
 from mimodaq.protocol.plan import make_plan
+from mimodaq.protocol.ports import port_of, ports_of
 
 CHAIN = {"src": "write A", "f": "read A write B", "out": "read B"}
 
@@ -170,3 +172,68 @@ def test_the_plan_of_40_hosts_with_20_buffers_each(load):
     assert len(plan.nodes) == 40
     assert len(plan.links) == 800
     assert len(plan.stop_waves) == 3
+
+
+@pytest.fixture
+def place(load, tmp_path):
+    """Load the lifetime experiment with its three hosts written as given."""
+
+    def load_hosts(**hosts):
+        load(
+            "daq ana store",
+            {"A": "daq", "B": "store"},
+            {
+                "src": "on daq write A",
+                "f": "on ana x 2 read A write B",
+                "out": "on store read B",
+                "log": "on store read A",
+            },
+        )
+        path = tmp_path / "setup.yaml"
+        text = path.read_text()
+        for name, place in hosts.items():
+            text = text.replace(f"  {name}: {{address: {name}.lab}}", f"  {name}: {{{place}}}")
+        path.write_text(text)
+        return load_setup(path)
+
+    return load_hosts
+
+
+def test_links_have_the_ports_above_that_for_clients_in_the_order_of_the_plan(place):
+    setup = place(store="address: store.lab, data_port: 9000")
+    plan = make_plan(setup)
+    assert {name: ports_of(host, plan.nodes[name]) for name, host in setup.hosts.items()} == {
+        "daq": range(7800, 7801),
+        "ana": range(7800, 7802),
+        "store": range(9000, 9003),
+    }
+    store = plan.nodes["store"]
+    assert [port_of(link, setup.hosts["store"], store) for link in store.incoming] == [9001, 9002]
+
+
+@pytest.mark.parametrize(
+    ("daq", "store", "said"),
+    [
+        (
+            "address: 10.0.0.1",
+            "address: 10.0.0.1",
+            "'store' needs the ports 7800 to 7802 of 10.0.0.1, of which 'daq' has 7800",
+        ),
+        ("address: Daq.lab", "address: daq.LAB, data_port: 7800", "of daq.LAB, of which 'daq' has 7800"),
+        (
+            "address: '::1', data_port: 9002",
+            "data_port: 9000, address: '::1'",
+            "9000 to 9002 of ::1, of which 'daq' has 9002",
+        ),
+    ],
+)
+def test_hosts_that_would_meet_at_a_port_are_refused(place, daq, store, said):
+    with pytest.raises(SetupErrors) as caught:
+        make_plan(place(daq=daq, store=store))
+    (problem,) = caught.value.problems
+    assert problem.where.line == 4
+    assert said in problem.message
+
+
+def test_two_nodes_on_one_computer_are_told_apart_by_their_ports(place):
+    make_plan(place(daq="address: 127.0.0.1", store="address: 127.0.0.1, data_port: 7801"))

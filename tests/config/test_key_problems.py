@@ -258,24 +258,6 @@ def test_a_misspelt_buffer_does_not_bring_follow_up_complaints(project):
     assert lines == ["setup.yaml:21: RB_assign: there is no buffer 'RB_3' (did you mean 'RB_2'?)"]
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "place"),
-    [
-        ("{address: 10.0.0.1}", "{address: 10.0.0.1}", "(10.0.0.1, 7800)"),
-        ("{address: Daq.lab}", "{address: daq.LAB, data_port: 7800}", "(daq.LAB, 7800)"),
-        ("{address: '::1', data_port: 9000}", "{data_port: 9000, address: '::1'}", "(::1, 9000)"),
-    ],
-)
-def test_two_hosts_in_one_place_are_refused(project, first, second, place):
-    (line,) = project.problems(
-        f"hosts:\n  daq1: {first}\n  mid: {{address: 10.0.0.9}}\n  ana1: {second}\n{project.good}"
-    )
-    assert line.startswith(
-        f"setup.yaml:4: hosts: 'ana1' has the same address and data_port as 'daq1' {place}, so their"
-    )
-    assert "links would meet in one place: correct the address or, for two nodes on one computer, give each a" in line
-
-
 def test_hosts_on_one_computer_are_told_apart_by_their_ports(project):
     setup = project.load(
         "hosts: {daq1: {address: 127.0.0.1}, ana1: {address: 127.0.0.1, data_port: 7900}, b: {address: b}}\n"

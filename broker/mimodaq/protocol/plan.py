@@ -26,6 +26,7 @@ from graphlib import TopologicalSorter
 from typing import Final
 
 from mimodaq.config import FunctionSpec, Setup, topological_order
+from mimodaq.protocol.ports import check_ports
 from mimodaq.protocol.run import WorkerId, WorkerPlan
 
 LOCAL: Final = "local"
@@ -143,7 +144,7 @@ class ClusterPlan:
 
 
 def make_plan(setup: Setup) -> ClusterPlan:
-    """The plan of a setup that has been checked (`mimodaq.config.check_graph`)."""
+    """The plan of a setup that has been loaded. Raises SetupErrors if hosts would meet at the same port."""
     return _Planner(setup).plan()
 
 
@@ -201,6 +202,7 @@ class _Planner:
             parts[link.sender].outgoing.append(link)
             parts[link.receiver].incoming.append(link)
         nodes = {node: part.plan(node) for node, part in parts.items() if part.rings or part.functions}
+        check_ports(self.setup, nodes)
         return ClusterPlan(
             nodes,
             tuple(self.links.values()),

@@ -20,6 +20,7 @@ from mimodaq.config import FunctionSpec, Setup, SetupErrors, load_setup
 from mimodaq.picoscope import Finding, probe
 from mimodaq.protocol.messages import Topic
 from mimodaq.protocol.plan import make_plan
+from mimodaq.protocol.ports import ports_of
 
 _MARKS: Final = {True: "ok", False: "FAULT", None: "warn"}
 _LEVELS: Final = {True: "ok", False: "fault", None: "warning"}
@@ -103,6 +104,7 @@ def look_at_setup(path: Path, overrides: Sequence[str]) -> tuple[Setup | None, l
     remedy = "correct it; mimodaq check tells whether that was all"
     try:
         setup = load_setup(path, overrides)
+        make_plan(setup)
     except SetupErrors as error:
         return None, [Finding("setup", False, str(problem), remedy) for problem in error.problems]
     found = [Finding("setup", False, str(p), remedy) for p in check_functions(setup, is_here=False)]
@@ -165,9 +167,9 @@ def _hosts(setup: Setup, status: Status | None, ssh_port: int) -> Iterator[Findi
     plan = make_plan(setup)
     reports: Mapping[str, Any] = status.reports if status is not None else {}
     for host in setup.hosts.values():
-        links = len(plan.nodes[host.name].incoming) if host.name in plan.nodes else 0
+        ports = ports_of(host, plan.nodes.get(host.name))
         is_in_run = host.name in reports and reports[host.name].run is not None
-        yield from look_at_host(host, links, is_in_run=is_in_run, ssh_port=ssh_port)
+        yield from look_at_host(host, ports, is_in_run=is_in_run, ssh_port=ssh_port)
 
 
 def scope_findings() -> list[Finding]:

@@ -72,9 +72,9 @@ def is_here(number: str) -> bool:
 
 
 def look_at_host(
-    host: HostSpec, links: int, *, is_in_run: bool, ssh_port: int = SSH_PORT, patience_s: float = PATIENCE_S
+    host: HostSpec, ports: range, *, is_in_run: bool, ssh_port: int = SSH_PORT, patience_s: float = PATIENCE_S
 ) -> Iterator[Finding]:
-    """Name, SSH and ports of a host; `links` is how many of its ports events come in by."""
+    """Name, SSH and ports of a host."""
     what = f"{host.name}"
     number = number_of(host.address)
     if number is None:
@@ -84,7 +84,6 @@ def look_at_host(
     here = is_here(number)
     where = host.address if host.address == number else f"{host.address} = {number}"
     yield Finding(what, True, f"{where}, this computer" if here else where)
-    ports = range(host.data_port, host.data_port + 1 + links)
     if here:
         yield _own_ports(host.name, number, ports, is_in_run=is_in_run)
         return

@@ -179,31 +179,14 @@ def check(path: Path, overrides: Sequence[str], as_json: bool) -> int:
     """Check a setup without taking data; returns the exit code."""
 
     def work() -> int:
+        from mimodaq.client._layout import as_text, as_values
         from mimodaq.node import check_functions
 
         setup = load_setup(setup_path(path), overrides)
         problems = check_functions(setup, is_here=False)  # the instruments may be on other hosts, or not plugged in yet
         if problems:
             raise SetupErrors(problems)
-        if as_json:
-            tell(json.dumps({"setup": str(setup.path), "problems": [], "warnings": [str(w) for w in setup.warnings]}))
-        else:
-            tell(_layout(setup))
+        tell(json.dumps(as_values(setup)) if as_json else as_text(setup))
         return EXIT_GOOD
 
     return guarded(as_json, work)
-
-
-def _layout(setup: Setup) -> str:
-    from mimodaq.client._texts import size
-
-    lines = [f"{setup.path.name}: {len(setup.buffers)} buffers, {len(setup.functions)} functions, no problem found", ""]
-    for buffer in setup.buffers.values():
-        fields = ", ".join(f"{f.name} {f.dtype.name}[{f.samples}]" for f in buffer.fields)
-        lines.append(f"  {buffer.name}  {buffer.slots} slots x {size(buffer.event_dtype.itemsize)}  {fields}")
-    lines.append("")
-    for function in setup.functions.values():
-        links = ", ".join(f"{access} {name}" for name, access in function.rb_assign.items())
-        lines.append(f"  {function.name}  {function.function} ({function.processes})  {links}")
-    lines += [f"\nwarning: {w}" for w in setup.warnings]
-    return "\n".join(lines)

@@ -23,29 +23,16 @@ _MAX_EVENT_BYTES = 2**31 - 1  # what numpy allows for one record
 
 
 def read_hosts(document: Document, report: Report) -> dict[str, HostSpec]:
-    """The hosts by name, each with ports of its own."""
+    """The hosts by name."""
     hosts: dict[str, HostSpec] = {}
-    taken: dict[tuple[str, int], str] = {}
     table = document.data.get("hosts")
     for name, settings in (table if isinstance(table, dict) else {}).items():
         if isinstance(name, str) and isinstance(settings, dict):
             where = document.where("hosts", name)
             entry = read_entry(HostEntry, settings, name, document, ("hosts", name), report)
-            if entry is not None:
-                other = taken.setdefault((entry.address.lower(), entry.data_port), name)
-                if other != name:
-                    report.add(where, _same_place(name, other, entry))
             entry = entry or HostEntry(address="?")
             hosts[name] = HostSpec(name, entry.address, entry.data_port, where)
     return hosts
-
-
-def _same_place(name: str, other: str, entry: HostEntry) -> str:
-    return (
-        f"hosts: {name!r} has the same address and data_port as {other!r} ({entry.address}, {entry.data_port}), so "
-        "their links would meet in one place: correct the address or, for two nodes on one computer, give each a "
-        "data_port of its own"
-    )
 
 
 def read_links(document: Document, buffers: dict[str, BufferSpec], report: Report) -> dict[str, LinkSpec]:

@@ -1,7 +1,6 @@
 """The ends of links on this node: what their processes are told, what is read from them and from their places in rings.
 
-Where an end listens follows from the setup alone, so that no host needs to tell another: the receivers of a host have
-the ports above its `data_port` in the order of the plan; `data_port` itself is for clients that look at events.
+Where an end listens follows from the setup alone, see `mimodaq.protocol.ports`.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from mimodaq.link import LinkError, LinkOrder, WindowOrder, let_go
 from mimodaq.node._workers import Job, JobError
 from mimodaq.protocol.parts import LinkLine
 from mimodaq.protocol.plan import ClusterPlan, LinkPlan
+from mimodaq.protocol.ports import port_of
 from mimodaq.ring import Ring, RingError, RingStatus
 
 
@@ -109,8 +109,7 @@ class LinkJobs:
             raise JobError(str(error)) from error
 
     def _port(self, link: LinkPlan) -> int:
-        names = [one.name for one in self.plan.nodes[link.receiver].incoming]
-        return self.setup.hosts[link.receiver].data_port + 1 + names.index(link.name)
+        return port_of(link, self.setup.hosts[link.receiver], self.plan.nodes[link.receiver])
 
     def let_go(self, link: LinkPlan, segment: str) -> dict[str, Any] | None:
         """Give up a link whose process here has failed for good; the record of what is missing, if anything is."""
