@@ -73,6 +73,17 @@ def test_what_has_followed_a_line_is_told_oldest_first_in_as_many_messages_as_it
     book.close()
 
 
+def test_who_asks_for_what_is_not_kept_any_more_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("mimodaq.broker._logbook.LINES_KEPT", 5)
+    book = Logbook(tmp_path, EPOCH)
+    assert book.after(book.newest, 9).is_whole
+    for number in range(9):
+        book.add(line(number))
+    assert numbers(book.after(FIRST + 2, 9)) == [4, 5, 6, 7, 8]
+    assert [book.after(FIRST + i, 9).is_whole for i in (2, 3, 8)] == [False, True, True]
+    book.close()
+
+
 def test_no_number_is_given_twice_even_if_lines_were_lost_or_the_clock_went_back(tmp_path):
     book = Logbook(tmp_path, EPOCH)
     given = [book.add(line(number)).number for number in range(10)]

@@ -217,6 +217,15 @@ def test_lines_that_nobody_has_any_more_are_not_asked_for_ever(listener):
     assert over_the_feed(listener, 13) == [13]
 
 
+def test_lines_that_are_not_kept_any_more_leave_a_line_that_says_so(listener):
+    listener.watched(feed.CLUSTER, cluster(5, log=99))
+    lines = tuple(line(number) for number in (98, 99))
+    news = listener.heard(encode(m.LogBatch(lines, 10, is_whole=False)))
+    assert [(one.level, one.number) for one in news] == [("warning", 10), ("info", 98), ("info", 99)]
+    assert "missing" in news[0].text
+    assert over_the_feed(listener, 100) == [100]
+
+
 def test_the_end_of_the_log_and_missing_lines_may_be_asked_for_at_once(listener):
     request = listener.logs(2)
     over_the_feed(listener, 12)

@@ -76,7 +76,8 @@ class Logbook:
     def after(self, number: int, count: int) -> LogBatch:
         """The first lines after this number, as many as fit into a message."""
         later = (line for line in self._lines if line.number > number)
-        return LogBatch(tuple(_fitting(islice(later, count))), number)
+        oldest = self._lines[0].number - 1 if self._lines else self.newest
+        return LogBatch(tuple(_fitting(islice(later, count))), number, number >= oldest)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -339,6 +339,8 @@ class LogBatch(Wire):
     lines: Annotated[tuple[LogLine, ...], Field(max_length=10_000)]
     after: Count = 0
     """As it was asked."""
+    is_whole: bool = True
+    """Whether every line between `after` and the first of these is still kept."""
 
 
 @dataclass(frozen=True, slots=True)

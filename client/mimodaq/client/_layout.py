@@ -50,7 +50,7 @@ def as_values(setup: Setup) -> dict[str, Any]:
 
 
 def _hosts(setup: Setup, plan: ClusterPlan) -> list[tuple[str, ...]]:
-    rows = [("host", "address", "ports", "memory", "functions")]
+    rows: list[tuple[str, ...]] = [("host", "address", "ports", "memory", "functions")]
     for host in setup.hosts.values():
         node = plan.nodes.get(host.name)
         ports = ports_of(host, node)

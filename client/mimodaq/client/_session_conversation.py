@@ -163,9 +163,9 @@ class Conversation:
                 if is_ok and request is not None and request.what == Topic.ME.value:
                     self._met(number, content)
                 self._finish(("info", number), content, None if is_ok else RefusedError(str(content)))
-            case LogBatch(lines, after) if ("logs", after) in self._open:
+            case LogBatch(lines, after, is_whole) if ("logs", after) in self._open:
                 self._finish(("logs", after), lines)
-                return self._with_missing(self._log.lines(after, lines) if after else [])
+                return self._with_missing(self._log.lines(after, lines, is_whole) if after else [])
             case LogBatch():
                 pass  # a repeated question was answered twice
             case Chunk() as chunk if ("download", chunk.setup_id) in self._open:

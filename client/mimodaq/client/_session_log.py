@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from mimodaq.protocol.messages import LogLine
+
+_NOT_KEPT: Final = (
+    "lines of the log are missing here: so many came meanwhile that the broker does not keep them any more"
+)
 
 
 @dataclass(slots=True)
@@ -32,11 +37,18 @@ class LogOrder:
         self.note(line.number)
         return self._next([line]) if line.number - 1 == self._heard else []
 
-    def lines(self, after: int, lines: Sequence[LogLine]) -> list[LogLine]:
-        """What has followed the line `after`, as the broker keeps it; what to pass on."""
+    def lines(self, after: int, lines: Sequence[LogLine], is_whole: bool) -> list[LogLine]:
+        """What has followed the line `after`, as the broker keeps it; what to pass on.
+
+        In place of lines that are not kept any more, so that nobody can have them, there is one that says so.
+        """
+        is_news = self._heard == after
         if not lines:
-            self._newest = self._heard = max(self._newest, after)  # not kept any more: nobody can have it
-        return self._next(lines)
+            self._newest = self._heard = max(self._newest, after)
+        found = self._next(lines)
+        if is_whole or not is_news or not found:
+            return found
+        return [LogLine("broker", found[0].utc_ns, "warning", "broker", _NOT_KEPT, after), *found]
 
     @property
     def missing_after(self) -> int | None:
