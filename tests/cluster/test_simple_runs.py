@@ -180,6 +180,20 @@ def test_a_start_that_fails_on_one_host_is_undone_on_all(sim):
     assert sim.do("start").ok
 
 
+@pytest.mark.parametrize("command", ["abort", "reset"])
+def test_who_aborts_what_is_being_undone_does_not_change_what_it_is_worth(sim, command):
+    configured(sim)
+    sim.hosts["store"].fails_next_launch = True
+    sim.hosts["daq"].is_stopped = True
+    start = sim.ask("script", "start")
+    assert sim.world.run_until(lambda: sim.broker.brain.state() is State.ABORTING, 30.0)
+    sim.hosts["daq"].go_on()
+    assert sim.do(command).ok
+    assert not sim.answers[start].ok
+    assert verdict(sim)[0] is Verdict.INTERRUPTED
+    assert {account.verdict for account in sim.broker.rows[1].accounts.values()} == {Verdict.INTERRUPTED}
+
+
 def test_a_node_that_hangs_is_named_at_its_deadline_and_all_others_are_done(sim):
     running(sim)
     sim.hosts["daq"].is_stopped = True

@@ -80,7 +80,8 @@ class Dispatch:
         do = Do(request, here.members.epoch(name), wish.verb, wish.run, wish.setup_id, wish.link)
         if wish.verb is Verb.ARM and here.books is not None:
             do = replace(do, operator=here.books.operator, comment=here.books.comment)
-        if wish.verb is Verb.ABORT and here.books is not None and here.aim is State.ABORTING:
+        is_leaving = wish.verb in (Verb.ABORT, Verb.RESET) and here.aim in (State.ABORTING, State.RESETTING)
+        if is_leaving and here.books is not None:
             do = replace(do, worth=here.books.verdict)
         node.pending, node.refused = Pending(wish, do, now), None
         return [Send(name, do)]

@@ -216,7 +216,7 @@ class Do(Wire):
     comment: Text = ""
     """With arm: what the operator has said of the run."""
     worth: Verdict = Verdict.ABORTED
-    """With abort: what that makes of the run, if it was no operator who wanted it."""
+    """With abort and reset: what that makes of the run, if it was no operator who wanted it first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +339,7 @@ class LogBatch(Wire):
     lines: Annotated[tuple[LogLine, ...], Field(max_length=10_000)]
     after: Count = 0
     """As it was asked."""
-    is_whole: bool = True
+    is_whole: Flag = True
     """Whether every line between `after` and the first of these is still kept."""
 
 

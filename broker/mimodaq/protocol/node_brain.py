@@ -255,7 +255,7 @@ class NodeBrain:
         self._requests.wait(do)
         if self.node.is_resetting or self.node.state is State.IDLE:
             return []
-        return self.node.reset(now)
+        return self.node.reset(do.worth, now)
 
     # -- answers, reports, memory -----------------------------------------------------------------------------
 

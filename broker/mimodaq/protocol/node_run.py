@@ -137,14 +137,14 @@ class NodeRun:
         """Leave the run at once; `worth` is what the broker makes of it."""
         return self._leave("abort", "by the broker" if worth is Verdict.ABORTED else "ended by the broker", now, worth)
 
-    def reset(self, now: float) -> list[Effect]:
+    def reset(self, worth: Verdict, now: float) -> list[Effect]:
         """Forget the setup, after leaving the run if there is one."""
         if self.run is None:
             self._next_ticket()
             self._forget_setup()
             return [Clear()]
         self.is_resetting = True
-        return self._leave("abort", "reset", now)
+        return self._leave("abort", "reset", now, worth)
 
     def _leave(self, command: str, reason: str, now: float, worth: Verdict = Verdict.ABORTED) -> list[Effect]:
         if self.ending is Ending.NONE:

@@ -147,6 +147,8 @@ class RunControl(Situation):
         if self.books is None:  # nothing has a run number yet
             self._set_aim(State.CONFIGURED if self.plan is not None else State.RESETTING, now)
             return self.finish(True, reason) if self.aim is State.CONFIGURED else []
+        if self.aim is State.ABORTING:  # the nodes have been told what the run is worth
+            return []
         self.books.is_stopping = True
         self.books.end_reason = self.books.end_reason or short(reason)
         self.books.judge(worth, reason)
