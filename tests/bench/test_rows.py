@@ -41,7 +41,13 @@ ROWS = {
         "link.kill.lost",
     ],
     "write": ["write.parquet.68kB", "write.parquet.64B", "write.csv.64B"],
-    "cluster": ["cluster.start", "cluster.stop", "cluster.hung", "cluster.killed"],
+    "cluster": [
+        "cluster.start",
+        "cluster.stop",
+        "cluster.hung",
+        "cluster.killed",
+        *([] if why_not() else ["cluster.cut"]),
+    ],
     "run": [
         "run.spectrum.project",
         "run.spectrum.built-in",

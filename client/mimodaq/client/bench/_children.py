@@ -212,6 +212,21 @@ def _paced_writer(segment: str, events: int, rate_hz: float) -> dict[str, Any]:
     return {"events": events}
 
 
+def _watcher(address: str, node: str) -> dict[str, Any]:
+    """Listen to a broker without keys; ready once the node is there, and at its end when told that it is silent."""
+    from mimodaq.client.bench._silence import is_silent
+    from mimodaq.client.session import Session
+
+    with Session.connect(address, is_insecure=True) as session:
+        while not any(n.node == node and n.presence == "here" for n in session.status().cluster.nodes):
+            session.news(0.05)
+        session.news(0.0)
+        _ready()
+        while not any(is_silent(news, node) for news in session.news(0.05)):
+            pass
+        return {"told": time.monotonic()}
+
+
 _ROLES: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     "reader": _reader,
     "observer": _observer,
@@ -222,6 +237,7 @@ _ROLES: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     "raw_receiver": _raw_receiver,
     "raw_sender": _raw_sender,
     "paced_writer": _paced_writer,
+    "watcher": _watcher,
 }
 
 

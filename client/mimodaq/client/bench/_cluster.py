@@ -6,12 +6,10 @@ machine with two cores (docs/benchmarks.md), not in the same run.
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,9 +20,11 @@ from typing import Any, Final
 import yaml
 
 from mimodaq.client.bench._alternate import Effort, alternate, say
+from mimodaq.client.bench._hosts import why_not
 from mimodaq.client.bench._peers import Peers
-from mimodaq.client.bench._results import BenchError, Goal, Row, Series
-from mimodaq.protocol.messages import Cluster, LogLine
+from mimodaq.client.bench._results import NOTHING, BenchError, Goal, Row, Series
+from mimodaq.client.bench._silence import after_a_cut, is_silent, start_daemon
+from mimodaq.protocol.messages import LogLine
 
 _NODES: Final = 8
 _PORTS: Final = 10
@@ -50,7 +50,6 @@ class _Nodes:
         port = _free_port(2 + _NODES * _PORTS)
         self._first_data_port = port + 2
         self.address = f"127.0.0.1:{port}"
-        self._environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.names = [f"node{i}" for i in range(_NODES)]
         self._start("broker", "broker", "--bind", self.address)
@@ -63,11 +62,7 @@ class _Nodes:
         self._start(name, "node", name, "--broker", self.address, "--data", str(self._folder / "data" / name))
 
     def _start(self, name: str, *words: str) -> None:
-        command = [sys.executable, "-m", "mimodaq.client.cli", *words]
-        with (self._folder / f"{name}.log").open("ab") as log:
-            self._processes[name] = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment, start_new_session=True
-            )
+        self._processes[name] = start_daemon(self._folder, name, *words)
 
     def signal(self, name: str, number: int) -> None:
         self._processes[name].send_signal(number)
@@ -181,10 +176,7 @@ def _seen_killed(cluster: _Nodes) -> float:
     begin = time.monotonic()
     while time.monotonic() - begin < _PATIENCE_S:
         for news in cluster.session.news(0.05):
-            is_said = isinstance(news, LogLine) and news.node == "broker" and name in news.text
-            if is_said or (
-                isinstance(news, Cluster) and any(n.node == name and n.presence != "here" for n in news.nodes)
-            ):
+            if is_silent(news, name):
                 took = time.monotonic() - begin
                 cluster.start(name)
                 _wait(cluster.is_complete)
@@ -205,6 +197,13 @@ def rows(effort: Effort, peers: Peers) -> Iterator[Row]:
         if cluster is not None:
             cluster.close()
         shutil.rmtree(folder, ignore_errors=True)
+    reason = why_not()
+    if reason:
+        say(f"cluster: not measured with a cut cable: {reason}")
+        return
+    say("cluster: a cable is cut")
+    cut = alternate({"cut": after_a_cut}, effort.repeats, "s")["cut"]
+    yield Row("cluster.cut", "cable of a node's host cut: a client is told", "s", cut, NOTHING, Goal(value_max=3.0))
 
 
 def _measure(cluster: _Nodes, effort: Effort) -> Iterator[Row]:
