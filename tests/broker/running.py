@@ -152,10 +152,11 @@ class BrokerThread:
 class Wire:
     """A bare socket: whatever anybody could send."""
 
-    def __init__(self, endpoints, key=None):
+    def __init__(self, endpoints, key=None, most_unread=1000):
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.DEALER)
         self.socket.linger = 0
+        self.socket.rcvhwm = most_unread
         if key is not None:
             use_key(self.socket, key)
         self.socket.connect(endpoints.control.replace("0.0.0.0", "127.0.0.1"))

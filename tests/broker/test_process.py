@@ -45,6 +45,22 @@ def test_a_broker_can_be_stepped_beside_other_things(state):
     broker.close()
 
 
+def test_little_is_kept_for_a_peer_that_does_not_read(broker):
+    asked = 600  # half a MB each
+    with Wire(broker.endpoints, most_unread=1) as deaf, Wire(broker.endpoints) as other:
+        for number in range(1, asked + 1):
+            deaf.tell(m.Inquire(number, m.Topic.BULK))
+        deaf.tell(m.Ask(asked + 1, "mark", comment="all was asked"))
+        wait_until(
+            lambda: any("all was asked" in line.text for line in other.ask(m.LogAsk(10)).lines), "it has stopped to listen"
+        )
+        answers = 0
+        while deaf.socket.poll(500):
+            deaf.socket.recv()
+            answers += 1
+    assert 0 < answers < asked // 3, "16 at the broker; the rest was in the sockets of the kernel"
+
+
 def test_what_is_closed_can_be_opened_again_at_once(state):
     for _ in range(3):
         Broker(BrokerOptions(endpoints_of("127.0.0.1", 0), state)).close()

@@ -1,5 +1,7 @@
 """The broker's decisions where only made-up nodes get it: nodes that lie, hang or answer the wrong question."""
 
+from dataclasses import replace
+
 import pytest
 
 from mimodaq.protocol import cluster_events as ce
@@ -212,6 +214,20 @@ def test_the_ledger_goes_over_all_hosts(group, sent, arrived, found):
         "ana": account(links=(p.LinkLedger("A:daq>ana", False, arrived),)),
     }
     assert find_in_ledger(accounts, [LINK]) == [(Verdict.INCOMPLETE, text) for text in found]
+
+
+def test_of_a_node_without_account_is_said_what_had_gone_there_and_what_had_come_from_there():
+    back = LinkPlan("B:ana>daq", "B", "ana", "daq", "B", "to:daq", "B")
+    books = Books(7, SETUP, is_started=True)
+    ends = (p.LinkLedger("A:daq>ana", True, 37), p.LinkLedger("B:ana>daq", False, 18))
+    books.accounts = {"daq": account(links=ends)}
+    books.settle(["daq", "ana"], [LINK, back])
+    gone = "37 events of A had gone there from daq, 18 of B had come from there to daq"
+    assert books.reasons == [f"ana has given no account of its part of the run ({gone})"]
+    books.accounts["ana"] = replace(account(), is_ledger_known=False)
+    books.reasons.clear()
+    books.settle(["daq", "ana"], [LINK, back])
+    assert books.reasons == [f"ana: what its buffers held is unknown ({gone})"]
 
 
 @pytest.mark.parametrize(

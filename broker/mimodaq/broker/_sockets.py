@@ -17,8 +17,10 @@ Context = zmq.Context[zmq.Socket[bytes]]
 Socket = zmq.Socket[bytes]
 
 _TRIES: Final = 50
-_CONTROL_MESSAGES: Final = 1000
-"""Messages kept for one peer that does not read; what is lost is asked for again."""
+_TO_PEER: Final = 16
+"""Messages, of 1 MiB at most, kept for one peer that does not read; what is lost is asked for again."""
+_FROM_PEER: Final = 64
+"""Messages of one peer that may wait to be looked at; more wait where they come from."""
 _FEED_MESSAGES: Final = 200
 _SUBSCRIPTION_BYTES: Final = 4096
 """Subscriptions are short, but the first messages of a connection with keys count, too."""
@@ -110,7 +112,7 @@ def rebind_feed(context: Context, old: Socket, endpoints: Endpoints, pair: Broke
 def _control(context: Context, endpoints: Endpoints, pair: BrokerPair | None) -> Socket:
     socket = _socket(context, zmq.ROUTER, endpoints.control, pair)
     socket.maxmsgsize = MAX_BYTES
-    socket.sndhwm = socket.rcvhwm = _CONTROL_MESSAGES
+    socket.sndhwm, socket.rcvhwm = _TO_PEER, _FROM_PEER
     socket.router_handover = True  # a client that comes again goes on where it was
     return socket
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mimodaq.protocol.cluster_events import RunRow
@@ -91,7 +91,7 @@ class Books:
             dict(self.accounts) if is_over else None,
         )
 
-    def settle(self, participants: Iterable[str], links: Iterable[LinkPlan]) -> None:
+    def settle(self, participants: Iterable[str], links: Sequence[LinkPlan]) -> None:
         """Form the verdict from the accounts that are there, and name those that are missing."""
         for node in sorted(participants):
             account = self.accounts.get(node)
@@ -99,7 +99,8 @@ class Books:
             if account is None:
                 worth = Verdict.DEGRADED if is_optional else Verdict.INCOMPLETE
                 if self.is_started:
-                    self.judge(worth, f"{node} has given no account of its part of the run")
+                    known = passed_through(node, self.accounts, links)
+                    self.judge(worth, f"{node} has given no account of its part of the run{known}")
                 continue
             worst = Verdict.DEGRADED if is_optional else Verdict.ABORTED
             if account.verdict is Verdict.ABORTED and self.verdict is not Verdict.ABORTED and not is_optional:
@@ -107,11 +108,29 @@ class Books:
             for reason in account.reasons or ((account.verdict.value,) if account.verdict is not Verdict.GOOD else ()):
                 self.judge(min(account.verdict, worst, key=_ORDER.index), f"{node}: {reason}")
             if not account.is_ledger_known and self.is_started:
+                known = passed_through(node, self.accounts, links)
                 self.judge(
-                    min(Verdict.INCOMPLETE, worst, key=_ORDER.index), f"{node}: what its buffers held is unknown"
+                    min(Verdict.INCOMPLETE, worst, key=_ORDER.index), f"{node}: what its buffers held is unknown{known}"
                 )
         for verdict, reason in find_in_ledger(self.accounts, links):
             self.judge(verdict, reason)
+
+
+def _link_ends(accounts: Mapping[str, RunEnd]) -> dict[tuple[str, bool], int]:
+    """(link, whether at the sender) to the events acknowledged there, or arrived."""
+    return {(link.link, link.is_sender): link.events for account in accounts.values() for link in account.links}
+
+
+def passed_through(node: str, accounts: Mapping[str, RunEnd], links: Iterable[LinkPlan]) -> str:
+    """What the others know of a node that cannot tell what its buffers held: how much went there and came from there."""
+    ends = _link_ends(accounts)
+    known = []
+    for plan in links:
+        if plan.receiver == node and not plan.is_copies and (plan.name, True) in ends:
+            known.append(f"{ends[plan.name, True]} events of {plan.buffer} had gone there from {plan.sender}")
+        if plan.sender == node and not plan.is_copies and (plan.name, False) in ends:
+            known.append(f"{ends[plan.name, False]} of {plan.buffer} had come from there to {plan.receiver}")
+    return f" ({', '.join(known)})" if known else ""
 
 
 def find_in_ledger(accounts: Mapping[str, RunEnd], links: Iterable[LinkPlan]) -> list[tuple[Verdict, str]]:
@@ -121,7 +140,7 @@ def find_in_ledger(accounts: Mapping[str, RunEnd], links: Iterable[LinkPlan]) ->
     both accounts there: acknowledged at the sender = committed at the receiver. Copies for observers do not count.
     """
     found: list[tuple[Verdict, str]] = []
-    ends: dict[tuple[str, bool], int] = {}
+    ends = _link_ends(accounts)
     for node, account in sorted(accounts.items()):
         for ring in account.rings:
             for group in ring.groups:
@@ -135,8 +154,6 @@ def find_in_ledger(accounts: Mapping[str, RunEnd], links: Iterable[LinkPlan]) ->
                 if group.left:
                     text = f"ledger: {where}: {group.left} events were not worked off by {group.name}"
                     found.append((Verdict.INCOMPLETE, text))
-        for link in account.links:
-            ends[link.link, link.is_sender] = link.events
     for plan in links:
         sent, arrived = ends.get((plan.name, True)), ends.get((plan.name, False))
         if sent is not None and arrived is not None and sent != arrived and not plan.is_copies:

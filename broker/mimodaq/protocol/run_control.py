@@ -334,7 +334,7 @@ class RunControl(Situation):
 
     def _exclude(self, books: Books, name: str, text: str) -> list[Effect]:
         books.excluded.add(name)
-        books.judge(Verdict.DEGRADED, f"went on without {text}")
+        books.judge(Verdict.DEGRADED, f"went on without {name}: {text}")
         self.is_dirty = True
         return [Say("error", f"the run goes on without {name}, which is optional: {text}")]
 

@@ -66,17 +66,17 @@ def find_losses(here: Situation, books: Books, held_for: AbstractSet[str], now: 
                 found.append(Hold(name))
         elif has_failed(report, books.run):
             ended = report.ended.reasons if report.ended and report.ended.run == books.run else ()
-            text = f"{name}: {report.failure or '; '.join(ended) or 'left the run'}"
+            why = report.failure or "; ".join(ended) or "left the run"
             if name not in books.optional:
-                return [*found, StopFor(text, text)]
-            found.append(GoOnWithout(name, text))
+                return [*found, StopFor(f"{name}: {why}", f"{name}: {why}")]
+            found.append(GoOnWithout(name, why))
     return found
 
 
 def _of_optional(here: Situation, name: str, node: Node | None, now: float) -> list[Loss]:
     since = node.away_since if node else None
     is_gone = since is None or now - since >= here.limits.away_s
-    return [Miss(name), GoOnWithout(name, f"{name} is lost")] if is_gone else [Miss(name)]
+    return [Miss(name), GoOnWithout(name, "lost")] if is_gone else [Miss(name)]
 
 
 def find_end(here: Situation, books: Books, now: float) -> str | None:
