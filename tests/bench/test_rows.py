@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from link.hosts import why_not
 from mimodaq.client.bench import FAMILIES, measure
-from mimodaq.client.bench._hosts import why_not
 from mimodaq.client.bench._peers import Peers
 
 ROWS = {

@@ -3,6 +3,8 @@
 One schedule again, with its history: `CHAOS_SEED=17 python -m pytest tests/cluster/test_chaos.py -s`.
 """
 
+from collections.abc import Callable
+
 from cluster.simulation import Simulation
 from mimodaq.protocol.parts import OnLoss
 from mimodaq.protocol.run import Verdict
@@ -15,10 +17,24 @@ SETUPS = ("aaaaaaaa", "bbbbbbbb")
 CLIENTS = ("anna-1", "anna-1", "anna-2", "anna-2", "ben-1", "guest")
 
 
+def simulation_of(seed: int, cluster: Callable[..., Simulation]) -> Simulation:
+    """The cluster of a seed, made by the fixture; in one of twenty, messages are real bytes, which takes longer."""
+    return cluster(seed, with_codec=seed % 20 == 0)
+
+
+def play(seed: int, cluster: Callable[..., Simulation], tell: Callable[[str], None] = lambda text: None) -> None:
+    """Play the schedule of a seed; an error names the command that plays it again."""
+    try:
+        Schedule(simulation_of(seed, cluster), tell).play()
+    except Exception as error:
+        error.add_note(f"again: CHAOS_SEED={seed} python -m pytest tests/cluster/test_chaos.py -s")
+        raise
+
+
 class Schedule:
     """What happens in one seed."""
 
-    def __init__(self, sim: Simulation, tell=lambda text: None) -> None:
+    def __init__(self, sim: Simulation, tell: Callable[[str], None]) -> None:
         self.sim, self.world, self.rng, self.tell = sim, sim.world, sim.world.rng, tell
         self.is_quiet = False
 

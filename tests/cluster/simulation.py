@@ -289,7 +289,7 @@ class Host:
                 self.work(worker, process)
         if self.brain is not None and self.run is not None:
             events = sum(r.events for r in self.rings.values() if r.plan.is_home and r.plan.limit)
-            self.give(ne.Looked(ne.Figures(events, self.sim.lines, host=self.computer)))
+            self.give(ne.Looked(ne.Figures(events, self.sim.lines(self), host=self.computer)))
             self.give(ne.InRun(self.run, runs.Moved(frozenset(w.function for w in self.workers))))
             self.give(ne.InRun(self.run, runs.Tick(drained=True)))
 
@@ -437,7 +437,7 @@ class Broker:
 class Simulation:
     """A cluster and those who command it."""
 
-    def __init__(self, seed, plans, functions, with_codec=False, lines=()):
+    def __init__(self, seed, plans, functions, with_codec=False, lines=lambda host: ()):
         self.world = World(seed)
         self.network = Network(self.world)
         self.plans, self.functions, self.with_codec = plans, functions, with_codec

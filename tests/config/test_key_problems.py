@@ -197,6 +197,12 @@ def test_a_wrong_entry_is_named(project, old, new, expected):
             "setup.yaml:1: hosts.daq1: expected a mapping of 'key: value' lines, found '10.0.0.1'",
         ),
         ("hosts: {daq1: {addr: x}}", "setup.yaml:1: unknown key 'addr' in daq1 (did you mean 'address'?)"),
+        (
+            "hosts: {daq1: {address: x, role: optinal}}",
+            "setup.yaml:1: daq1.role: one of essential, optional, found 'optinal' (did you mean 'optional'?)",
+        ),
+        ("broker: 7788", "setup.yaml:1: broker: expected text (put a number in quotes), found 7788"),
+        ("brocker: daq1", "setup.yaml:1: unknown key 'brocker' (did you mean 'broker'?)"),
     ],
 )
 def test_a_wrong_key_at_the_top_is_named(project, line, expected):
@@ -264,6 +270,18 @@ def test_hosts_on_one_computer_are_told_apart_by_their_ports(project):
         + project.good
     )
     assert [host.data_port for host in setup.hosts.values()] == [7800, 7900, 7800]
+
+
+def test_a_setup_may_name_its_broker_and_what_it_can_do_without(project):
+    text = "hosts: {daq1: {address: a}, ana1: {address: b, role: optional}, sto: {address: c, role: essential}}\n"
+    setup = project.load(f"broker: daq1.lab:7788\n{text}{project.good}")
+    assert setup.broker == "daq1.lab:7788"
+    assert [host.role for host in setup.hosts.values()] == ["essential", "optional", "essential"]
+    plain = project.load(text + project.good)
+    assert plain.broker is None
+    assert plain != setup
+    changed = project.load(text + project.good, "broker=daq2.lab", "hosts.ana1.role=essential")
+    assert (changed.broker, changed.hosts["ana1"].role) == ("daq2.lab", "essential")
 
 
 def test_hosts_must_be_declared(project):

@@ -52,7 +52,11 @@ def setups(draw):
             }
         )
     return {
-        "hosts": {"h1": {"address": "10.0.0.1"}, "h2": {"address": "b"}},
+        "hosts": {
+            "h1": {"address": "10.0.0.1", "role": draw(st.sampled_from(["essential", "optional"]))},
+            "h2": {"address": "b"},
+        },
+        "broker": draw(st.none() | st.sampled_from(["daq1", "10.0.0.1:7788", "[::1]:7788", "ipc:///run/x"])),
         "RingBuffer": buffers,
         "Functions": functions,
         "runevents": draw(st.integers(0, 10**9)),

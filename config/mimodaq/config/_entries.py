@@ -49,7 +49,7 @@ def name_entries(document: Document, section: str, report: Report) -> None:
         named[name] = table
         first_line[name] = where.line
         document.move(table_path, (section, name))
-        document.places[(section, name)] = where
+        document.note((section, name), where)
     if not content and isinstance(content, dict | list):
         report.add(document.where(section), f"{section} has no entries")
     document.data[section] = named

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _MAIN = "Fkt_main"
 _MAIN_PATH = ("Functions", _MAIN)
 _SECTIONS = ("RingBuffer", "Functions")
-_ENTRIES = tuple((section,) for section in _SECTIONS)
 
 
 def load_setup(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Setup:
@@ -76,6 +75,7 @@ def load_setup(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> S
         events_limit=_limit("runevents", "events", limits, report),
         duration_s=_limit("runtime", "duration", limits, report),
         hosts=hosts,
+        broker=top.broker,
         links=links,
         disk=read_disk(document, hosts, folder, report),
         variables=variables,
@@ -128,7 +128,7 @@ def _take_variables(document: Document, report: Report) -> dict[str, Any]:
 
 def _places(document: Document) -> dict[KeyPath, Where]:
     """Where the keys of buffers and functions stand, by name of the entry."""
-    return {path[1:]: where for path, where in document.places.items() if path[:1] in _ENTRIES and path[1:]}
+    return {path: where for section in _SECTIONS for path, where in document.below(section) if path}
 
 
 def _add_options(
@@ -158,7 +158,7 @@ def _add_options(
         mine = [o for o in overridden if o.target == (spec.function if o.by_function else name)]
         options, option_places = collect_options(layers, inline, mine, report)
         complete[name] = dataclasses.replace(spec, config=options)
-        places.update({(name, "config", *key): where for key, where in option_places.places.items()})
+        places.update({(name, "config", *key): where for key, where in option_places.below()})
     called = [spec.function for spec in functions.values()]
     for override in overridden:
         if override.by_function and override.target not in called and "" not in called:

@@ -22,6 +22,7 @@ PLAIN_FIELD = "data"
 DATA_PORT: Final = 7800
 """First port of a host for events."""
 CODECS: Final = ("none", "lz4", "zstd")
+HOST_ROLES: Final = ("essential", "optional")
 WHEN_LOW: Final = ("stop", "pause", "warn")
 
 
@@ -125,6 +126,8 @@ class HostSpec:
     address: str
     data_port: int = DATA_PORT
     """Where clients may look at its events; its links have the ports above."""
+    role: str = HOST_ROLES[0]
+    """`essential`, or `optional`: a run can do without it, unless the operator decides otherwise."""
     where: Where = field(default=Where(""), compare=False)
 
 
@@ -170,6 +173,8 @@ class Setup:
     duration_s: float | None = None
     """Stop after so many seconds; None = no limit."""
     hosts: dict[str, HostSpec] = field(default_factory=dict)
+    broker: str | None = None
+    """Address of the broker of the hosts, for those who name no other; None = not said."""
     links: dict[str, LinkSpec] = field(default_factory=dict)
     """By buffer; links follow from the hosts, this says only how they work."""
     disk: DiskSpec = DiskSpec()
@@ -181,6 +186,15 @@ class Setup:
     """Things that are allowed but probably not meant."""
     places: Mapping[tuple[Hashable, ...], Where] = field(default_factory=dict, compare=False, repr=False)
     """Where each key was written; use `where_of`."""
+    _users: dict[tuple[str, str], tuple[FunctionSpec, ...]] = field(init=False, compare=False, repr=False)
+    """Functions by buffer and access."""
+
+    def __post_init__(self) -> None:
+        users: dict[tuple[str, str], list[FunctionSpec]] = {}
+        for function in self.functions.values():
+            for use in function.rb_assign.items():
+                users.setdefault(use, []).append(function)
+        object.__setattr__(self, "_users", {use: tuple(found) for use, found in users.items()})
 
     @property
     def folder(self) -> Path:
@@ -208,15 +222,15 @@ class Setup:
 
     def writers(self, buffer: str) -> tuple[FunctionSpec, ...]:
         """Functions that write `buffer`, in the order written."""
-        return tuple(f for f in self.functions.values() if buffer in f.writes)
+        return self._users.get((buffer, "write"), ())
 
     def readers(self, buffer: str) -> tuple[FunctionSpec, ...]:
         """Functions that read `buffer`: the reader groups of its ring, in the order written."""
-        return tuple(f for f in self.functions.values() if buffer in f.reads)
+        return self._users.get((buffer, "read"), ())
 
     def observers(self, buffer: str) -> tuple[FunctionSpec, ...]:
         """Functions that observe `buffer`, in the order written."""
-        return tuple(f for f in self.functions.values() if buffer in f.observes)
+        return self._users.get((buffer, "observe"), ())
 
     def where_of(self, name: str, *keys: Hashable) -> Where:
         """Where a key of the function or buffer `name` is written, or the nearest thing above it.

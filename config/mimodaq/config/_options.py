@@ -81,7 +81,7 @@ def collect_options(
             block = block.get(key) if isinstance(block, dict) else None
         if isinstance(block, dict) and path != inline:
             options.clear()
-            places.places.clear()
+            places = Document("", options)
         if block is not None and not isinstance(block, dict):
             where = document.where(*path)
             report.add(where, f"{path[-1]}: expected options as 'name: value' lines, found {show(block)}")
@@ -92,10 +92,8 @@ def collect_options(
                 continue
             options[key] = copy.deepcopy(value)  # other functions may take the same block
             places.replace((key,), document.where(*path, key))
-            length = len(path)
-            for known, where in document.places.items():
-                if len(known) > length + 1 and known[: length + 1] == (*path, key):
-                    places.places[known[length:]] = where
+            for known, where in document.below(*path, key):
+                places.note((key, *known), where)
     for override in overrides:
         set_value(places, override.path, override.value, override.where, report)
     return options, places

@@ -21,7 +21,11 @@ def resolve(setup: Setup) -> dict[str, Any]:
         "runtime": setup.duration_s or 0,
     }
     if setup.hosts:
-        answer["hosts"] = {n: {"address": h.address, "data_port": h.data_port} for n, h in setup.hosts.items()}
+        answer["hosts"] = {
+            n: {"address": h.address, "data_port": h.data_port, "role": h.role} for n, h in setup.hosts.items()
+        }
+    if setup.broker is not None:
+        answer["broker"] = setup.broker
     if setup.links:
         answer["links"] = {name: {"codec": link.codec} for name, link in setup.links.items()}
     if setup.disk != DiskSpec():

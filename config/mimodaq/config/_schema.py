@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from ._model import CODECS, DATA_PORT, WHEN_LOW, DiskSpec
+from ._model import CODECS, DATA_PORT, HOST_ROLES, WHEN_LOW, DiskSpec
 from ._problems import Report, nearest, show
 from ._quantities import parse_quantity
 from ._yaml import Document, KeyPath
@@ -119,6 +119,8 @@ class TopLevel(Limits):
     """Keys in the terminal where there are no screens."""
     hosts: dict[str, dict[Any, Any]] = {}
     """The hosts of a cluster, by name; none: all is on this host."""
+    broker: str | None = Field(default=None, min_length=1)
+    """Where the broker of the hosts is (`HOST` or `HOST:PORT`), if neither `--broker` nor `MIMODAQ_BROKER` says so."""
     links: dict[str, dict[Any, Any]] = {}
     """How the events of a buffer travel between hosts, by the name of the buffer."""
     disk: dict[Any, Any] = {}
@@ -179,6 +181,8 @@ class HostEntry(Entry):
     """Name or number under which the other hosts reach it."""
     data_port: Annotated[Whole, Field(ge=1024), AfterValidator(_port)] = DATA_PORT
     """The first of its TCP ports for data; links use those above it."""
+    role: Annotated[str, AfterValidator(partial(_one_of, HOST_ROLES))] = HOST_ROLES[0]
+    """`essential`, or `optional`: a run can do without it, if `--optional` names no others."""
 
 
 class LinkEntry(Entry):

@@ -31,7 +31,7 @@ def read_hosts(document: Document, report: Report) -> dict[str, HostSpec]:
             where = document.where("hosts", name)
             entry = read_entry(HostEntry, settings, name, document, ("hosts", name), report)
             entry = entry or HostEntry(address="?")
-            hosts[name] = HostSpec(name, entry.address, entry.data_port, where)
+            hosts[name] = HostSpec(name, entry.address, entry.data_port, entry.role, where)
     return hosts
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,31 +44,71 @@ for _class in (_Loader, _Dumper):
     _class.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
 
 
+class _Branch:
+    """A key of a document: where it stands, if that is known, and the keys below it."""
+
+    __slots__ = ("keys", "where")
+
+    def __init__(self) -> None:
+        self.where: Where | None = None
+        self.keys: dict[Hashable, _Branch] = {}
+
+    def places(self, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Where]]:
+        """What is known here and below, each with its path from `path` on."""
+        if self.where is not None:
+            yield path, self.where
+        for key, branch in self.keys.items():
+            yield from branch.places((*path, key))
+
+
 @dataclass(slots=True)
 class Document:
     """The content of one YAML text and where each of its keys stands."""
 
     file: str
     data: Any
-    places: dict[KeyPath, Where] = field(default_factory=dict)
+    _root: _Branch = field(default_factory=_Branch, repr=False)
 
     def where(self, *path: Hashable) -> Where:
         """The place of the key at `path`, or of the nearest key above it that is known."""
-        for length in range(len(path), -1, -1):
-            if path[:length] in self.places:
-                return self.places[path[:length]]
-        return Where(self.file)
+        branch, found = self._root, self._root.where
+        for key in path:
+            if key not in branch.keys:
+                break
+            branch = branch.keys[key]
+            found = branch.where or found
+        return found or Where(self.file)
+
+    def below(self, *path: Hashable) -> Iterator[tuple[KeyPath, Where]]:
+        """All known places at and below `path`, which is left out of their paths."""
+        branch = self._root
+        for key in path:
+            if key not in branch.keys:
+                return
+            branch = branch.keys[key]
+        yield from branch.places()
+
+    def note(self, path: KeyPath, where: Where) -> None:
+        """The key at `path` stands at `where`."""
+        self._branch(path).where = where
 
     def move(self, old: KeyPath, new: KeyPath) -> None:
-        """Let everything at and below `old` be found at `new`."""
-        for path in [known for known in self.places if known[: len(old)] == old]:
-            self.places[new + path[len(old) :]] = self.places.pop(path)
+        """Let everything at and below `old` be found at `new`, and nothing else there."""
+        branch = self._branch(old[:-1]).keys.pop(old[-1], None)
+        if branch is not None:
+            self._branch(new[:-1]).keys[new[-1]] = branch
 
     def replace(self, path: KeyPath, where: Where) -> None:
         """Everything at and below `path` now comes from `where`."""
-        for known in [known for known in self.places if known[: len(path)] == path]:
-            del self.places[known]
-        self.places[path] = where
+        branch = self._branch(path)
+        branch.keys.clear()
+        branch.where = where
+
+    def _branch(self, path: KeyPath) -> _Branch:
+        branch = self._root
+        for key in path:
+            branch = branch.keys.setdefault(key, _Branch())
+        return branch
 
 
 def read_document(path: Path, shown: str, report: Report) -> Document | None:
@@ -163,7 +203,7 @@ class _Builder:
             case yaml.SequenceNode(tag=tag) if tag == _SEQ:
                 items = []
                 for index, child in enumerate(node.value):
-                    self._document.places[(*path, index)] = self._where(child)
+                    self._document.note((*path, index), self._where(child))
                     items.append(self.build(child, (*path, index)))
                 return items
             case yaml.ScalarNode():
@@ -186,7 +226,7 @@ class _Builder:
             own[key] = (key_node, value_node)
         table: dict[Any, Any] = {}
         for key, (key_node, value_node) in (merged | own).items():
-            self._document.places[(*path, key)] = self._where(key_node)
+            self._document.note((*path, key), self._where(key_node))
             table[key] = self.build(value_node, (*path, key))
         return table
 

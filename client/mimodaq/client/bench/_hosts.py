@@ -1,21 +1,28 @@
 """Hosts for tests and benchmarks: network namespaces on a bridge, with cables that can be cut, mended and slowed down.
 
 Each host has an interface `eth0` (10.77.0.1, 10.77.0.2, ...) whose other end hangs on a bridge in a namespace of its
-own, so nothing outside these namespaces is touched, and no traffic leaves them. Needs root, if only that of a user
-namespace; otherwise `why_not` says what to do.
+own, so nothing outside these namespaces is touched, and no traffic leaves them. The names begin with the process id of
+their owner; those of an owner that was killed are removed by the next. Needs root, if only that of a user namespace;
+otherwise `why_not` says what to do.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Self
 
 _numbers = itertools.count()
+_NAMESPACES = Path("/run/netns")
+_NAME = re.compile(r"mdq(\d+)x\d+(br|h\d+)")
 NETWORK = "10.77.0."
 
 
@@ -23,10 +30,45 @@ class HostError(Exception):
     """A command that makes hosts has failed."""
 
 
-def _run(*command: str) -> None:
+def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise HostError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _delete(names: Iterable[str]) -> None:
+    """Delete namespaces, each one that can be; what is in them (both ends of every cable) goes with them.
+
+    Raises the first failure when all have been tried.
+    """
+    failures = []
+    for name in names:
+        try:
+            if (_NAMESPACES / name).exists():
+                _run("ip", "netns", "delete", name)
+        except HostError as error:
+            if (_NAMESPACES / name).exists():  # else somebody else was faster
+                failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+def _is_left(name: str) -> bool:
+    """Whether a namespace is one of ours whose owner is dead."""
+    match = _NAME.fullmatch(name)
+    return match is not None and not Path("/proc", match[1]).exists()
+
+
+def _delete_left() -> None:
+    """Remove the namespaces of owners that are dead, and kill what still runs in them."""
+    left = [path.name for path in _NAMESPACES.glob("mdq*") if _is_left(path.name)]
+    for name in left:
+        with suppress(HostError):  # somebody else removes it at this moment; if not, `_delete` says why
+            for pid in _run("ip", "netns", "pids", name).split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+    _delete(left)
 
 
 @cache
@@ -55,7 +97,7 @@ class Host:
     @property
     def prefix(self) -> tuple[str, ...]:
         """What to put before a command so that it runs on this host; files and shared memory are those of all."""
-        return ("nsenter", f"--net=/run/netns/{self.name}", "--")
+        return ("nsenter", f"--net={_NAMESPACES / self.name}", "--")
 
     def plug_in(self) -> None:
         """Make the interface and the cable to the bridge."""
@@ -82,14 +124,15 @@ class Host:
 
 
 class Hosts:
-    """`count` hosts on one bridge; all is removed at the end, whatever happens."""
+    """`count` hosts on one bridge; all is removed at the end, or by the next ones if the owner is killed."""
 
     def __init__(self, count: int) -> None:
-        tag = f"mdq{os.getpid() % 100000}x{next(_numbers)}"
+        tag = f"mdq{os.getpid()}x{next(_numbers)}"
         self.bridge = f"{tag}br"
         self._hosts = [Host(self, f"{tag}h{i}", i) for i in range(count)]
 
     def __enter__(self) -> Self:
+        _delete_left()
         try:
             _run("ip", "netns", "add", self.bridge)
             _run("ip", "-n", self.bridge, "link", "add", "br0", "type", "bridge")
@@ -111,8 +154,4 @@ class Hosts:
         return len(self._hosts)
 
     def _remove(self) -> None:
-        """Remove the namespaces; what is in them (both ends of every cable) goes with them."""
-        names: Sequence[str] = [*(host.name for host in self._hosts), self.bridge]
-        for name in names:
-            if os.path.exists(f"/run/netns/{name}"):
-                _run("ip", "netns", "delete", name)
+        _delete([*(host.name for host in self._hosts), self.bridge])
