@@ -52,7 +52,8 @@ def test_little_is_kept_for_a_peer_that_does_not_read(broker):
             deaf.tell(m.Inquire(number, m.Topic.BULK))
         deaf.tell(m.Ask(asked + 1, "mark", comment="all was asked"))
         wait_until(
-            lambda: any("all was asked" in line.text for line in other.ask(m.LogAsk(10)).lines), "it has stopped to listen"
+            lambda: any("all was asked" in line.text for line in other.ask(m.LogAsk(10)).lines),
+            "it has stopped to listen",
         )
         answers = 0
         while deaf.socket.poll(500):

@@ -18,6 +18,7 @@ from mimodaq.protocol.states import State
 
 MESSAGES = [encode(message) for message in EXAMPLES]
 ROUND = 500
+AGAIN_MS = 20
 ODD_VALUES = (None, -1, 0, 1 << 62, 1e308, "", "x" * 5000, b"", [], {}, True, ["a"], {"a": 1})
 
 
@@ -41,6 +42,15 @@ def frames(rng):
     return [bytes(raw)]
 
 
+def is_answered(wire, number):
+    """Ask, and read everything that comes; the answer is lost if nobody had read what came before it."""
+    wire.tell(m.Inquire(number, m.Topic.RUNS))
+    while wire.socket.poll(AGAIN_MS):
+        if isinstance(heard := wire.hear(), m.Info) and heard.number == number:
+            return True
+    return False
+
+
 def pester(broker, count, seed):
     """Send so many messages, a question after each round of them; answers how many were refused."""
     rng = random.Random(seed)
@@ -48,10 +58,7 @@ def pester(broker, count, seed):
         for round_ in range(count // ROUND):
             for _ in range(ROUND):
                 wire.send(*frames(rng))
-            number = 10**9 + round_
-            wire.tell(m.Inquire(number, m.Topic.RUNS))
-            while not (isinstance(heard := wire.hear(), m.Info) and heard.number == number):
-                pass
+            wait_until(lambda number=10**9 + round_: is_answered(wire, number), "nothing is heard")
     return broker.do(lambda one: one._gate.refused)
 
 

@@ -4,14 +4,15 @@ import json
 
 import pytest
 
-from mimodaq.protocol.states import RULES, State, combine, refusal, table
+from mimodaq.protocol.states import OURS, RULES, CommandTable, State, combine, refusal, table
 
 STEADY = {"idle", "configured", "ready", "running", "paused", "error", "offline"}
 
 
 def test_the_states_are_those_of_the_design():
     assert {s.value for s in State if not s.is_transitional} == STEADY
-    assert list(RULES) == ["configure", "arm", "start", "pause", "resume", "stop", "abort", "reset", "shutdown"]
+    commands = ["configure", "arm", "start", "pause", "resume", "stop", "abort", "reset", "shutdown"]
+    assert list(RULES) == [*commands, "take", "surrender", "mark"]
 
 
 @pytest.mark.parametrize("state", State)
@@ -65,4 +66,23 @@ def test_the_table_is_plain_data_and_complete():
     assert {c["name"]: set(c["legal_in"]) for c in data["commands"]} == {
         name: {s.value for s in rule.legal} for name, rule in RULES.items()
     }
-    assert set(data["commands"][2]) == {"name", "legal_in", "via", "result", "arguments", "meaning"}
+    assert set(data["commands"][2]) == {"name", "legal_in", "why_not", "via", "result", "arguments", "meaning"}
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_published_table_tells_all_that_the_rules_tell(state):
+    received = CommandTable.of(json.loads(json.dumps(table())))
+    for command in (*RULES, "go"):
+        assert received.refusal(command, state) == refusal(command, state)
+    assert received.possible(state) == [command for command in RULES if refusal(command, state) is None]
+    assert {"take", "surrender", "mark"} <= set(received.possible(state))
+    assert received == OURS
+
+
+def test_a_table_of_another_broker_is_believed():
+    commands = [{"name": "start", "why_not": {"ready": "start is not possible while ready: not today"}}]
+    other = CommandTable.of({"commands": commands})
+    assert other.refusal("start", State.IDLE) is None
+    assert other.refusal("start", State.READY).endswith("not today")
+    assert "there are start" in other.refusal("stop", State.RUNNING)
+    assert other.possible(State.READY) == []

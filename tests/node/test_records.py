@@ -43,6 +43,21 @@ def facts(setup, running_s=0.0):
     return RunFacts.of(run, 0.0)
 
 
+def test_what_processes_of_a_link_count_is_added_also_by_the_next_life_of_the_daemon(setup):
+    books = Books()
+    for reconnects in (1, 2):
+        books.count_link("RB_1:a>b", {"reconnects": reconnects, "redelivered": 5, "rate_hz": 3.0})
+    books.begin_link("RB_1:a>b")
+    books.count_link("RB_1:a>b", {"reconnects": 0, "redelivered": 7})
+    assert books.link_counts("RB_1:a>b") == {"reconnects": 2, "redelivered": 12}
+    record = books.record(setup, 1, facts(setup), {}, final=False)
+    again = Books.restore(json.loads(json.dumps(record)))
+    again.count_link("RB_1:a>b", {"reconnects": 1, "redelivered": 8})
+    assert again.link_counts("RB_1:a>b") == {"reconnects": 3, "redelivered": 13}
+    assert again.figures["RB_1:a>b"]["0"]["processes"] == 2
+    assert again.link_counts("nothing") == {}
+
+
 def test_the_ledger_balances_when_every_event_is_accounted_for():
     found = ledger({"RB_1": status(groups=(group(), group("Fkt_3", released=6, aside=0, quarantined=1)))})
     assert (found["balanced"], found["left"], found["quarantined"]) == (True, 6, 1)

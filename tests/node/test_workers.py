@@ -26,13 +26,13 @@ class Listener:
         self.reports = []
         self.lines = []
         self.ended = []
-        self.workers = Workers(selector, self.folder, self.report, self.output, self.ended.append)
+        self.workers = Workers(selector, self.folder, self.report, self.printed, self.ended.append)
 
     def report(self, worker, report):
         self.reports.append((worker, report))
 
-    def output(self, worker, line):
-        self.lines.append((worker, line))
+    def printed(self, worker, lines):
+        self.lines += [(worker, line) for line in lines]
 
     def wait(self):
         while self.workers.running:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from nodes.real import Cluster, wait_for
@@ -12,6 +11,7 @@ from nodes.real import Cluster, wait_for
 DAQ, ANA1, ANA2, STO = "daq1", "ana1", "ana2", "sto"
 HOSTS = (DAQ, ANA1, ANA2, STO)
 MODULE = '''
+import os
 import time
 
 import numpy as np
@@ -28,9 +28,9 @@ def numbers(*, events: int = 0, rate: float = 0.0):
 
 
 def halve(event):
-    """Keep the even ones."""
+    """Keep the even ones, and tell who did."""
     n = event["n"][0]
-    return {"n": n} if n % 2 == 0 else None
+    return {"n": n, "by": os.getpid()} if n % 2 == 0 else None
 '''
 
 
@@ -47,7 +47,13 @@ def setup(*, events: int = 0, rate: float = 0.0, slots: int = 512, limit: int = 
                     "data_type": {1: ["n", "float64"]},
                 }
             },
-            {"RB_2": {"host": STO, **_numbers(slots)}},
+            {
+                "RB_2": {
+                    "host": STO,
+                    "number_of_slots": slots,
+                    "data_type": {1: ["n", "float64"], 2: ["by", "int64"]},
+                }
+            },
         ],
         "Functions": [
             {
@@ -71,17 +77,16 @@ def setup(*, events: int = 0, rate: float = 0.0, slots: int = 512, limit: int = 
     }
 
 
-def numbers_in(path: Path) -> Counter[int]:
-    """How often each number is in the file."""
-    with path.open() as file:
-        rows = csv.DictReader(file)
-        column = next(name for name in rows.fieldnames or () if name.strip() == "n")
-        return Counter(int(float(row[column])) for row in rows)
+def rows(cluster: Cluster, run: int) -> list[tuple[int, int]]:
+    """What has come to the end of the chain, in order: each number, and the process of the filter that kept it."""
+    with (cluster.run_dirs(run)[STO] / "kept.csv").open() as file:
+        table = csv.DictReader(file, skipinitialspace=True)
+        return [(int(float(row["n"])), int(row["by"])) for row in table]
 
 
-def kept(cluster: Cluster, run: int, node: str = STO) -> Counter[int]:
-    """The numbers that have come to the end of the chain."""
-    return numbers_in(cluster.run_dirs(run)[node] / "kept.csv")
+def kept(cluster: Cluster, run: int) -> Counter[int]:
+    """How often each number has come to the end of the chain."""
+    return Counter(number for number, _ in rows(cluster, run))
 
 
 def check_complete(cluster: Cluster, run: int, made: int) -> None:
@@ -93,6 +98,18 @@ def check_complete(cluster: Cluster, run: int, made: int) -> None:
     )
     doubled = {number: times for number, times in found.items() if times > 1}
     assert not doubled, f"doubled: {doubled}"
+
+
+def check_in_order(cluster: Cluster, run: int) -> None:
+    """What each process of the filter let through is in order: all of it has passed the same links.
+
+    Between two processes there is no order, nor if one has died: another one gets what it had.
+    """
+    last: dict[int, int] = {}
+    for number, by in rows(cluster, run):
+        assert number > last.get(by, -1), f"{number} comes after {last[by]}, both by process {by}"
+        last[by] = number
+    assert last, "nothing has come through"
 
 
 def made(cluster: Cluster, run: int) -> int:
@@ -122,7 +139,3 @@ def wait_for_end(session: Any, run: int) -> Any:
         return row if row.verdict else None
 
     return wait_for(over, f"for the end of run {run}")
-
-
-def _numbers(slots: int) -> dict[str, Any]:
-    return {"number_of_slots": slots, "data_type": {1: ["n", "float64"]}}

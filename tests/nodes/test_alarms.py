@@ -243,7 +243,7 @@ def test_dead_time_and_who_causes_it(lab):
 
 
 def test_a_clock_that_is_off(lab):
-    lab.begin("paced", "drain")
+    session, run = lab.begin("paced", "drain")
 
     @in_a_loop
     async def watch():
@@ -255,6 +255,11 @@ def test_a_clock_that_is_off(lab):
             await seen.cleared("clock")
 
     watch()
+    assert session.ask("stop").ok
+    wait_for_end(session, run)
+    clock = lab.record(run, NODE)["clock"]
+    assert [round(jump["step_s"]) for jump in clock["jumped"]] == [-2, 2], "forth and back"
+    assert (clock["jumps"], round(clock["offset_min_s"]), round(clock["offset_s"])) == (2, -2, 0)
 
 
 def test_a_processor_that_is_hot(sensor, new_lab):

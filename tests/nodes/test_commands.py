@@ -35,6 +35,22 @@ def test_one_command_takes_data_on_four_hosts(started):
     assert "each writes below its own directory" in said
 
 
+def test_the_setup_names_its_broker_and_the_hosts_it_can_do_without(started):
+    cluster, insecure, host = started
+    hosts = cluster.host_table()
+    hosts[ANA2]["role"] = "optional"
+    path = cluster.write_setup({"broker": cluster.address, "hosts": hosts, **setup(events=3000)}, chain=MODULE)
+    words = ("run", str(path), "--json", "--on-loss", "stop", "--comment", "first light", insecure[-1])
+    result = json.loads(cluster.command(*words, host=host))
+    assert (result["verdict"], result["optional"], result["on_loss"]) == ("good", [ANA2], "stop")
+    assert {cluster.record(result["run"], node)["comment"] for node in HOSTS} == {"first light"}
+    check_complete(cluster, result["run"], 3000)
+    ledger = cluster.record(result["run"], STO)["ledger"]["buffers"]["RB_2"]
+    assert {name: {**group, "redelivered": 0} for name, group in result["ledger"]["buffers"]["RB_2"].items()} == ledger
+    assert result["ledger"]["balanced"]
+    assert result["buffers"]["RB_1"]["events"] == 3000
+
+
 def test_ctrl_c_stops_the_run_of_the_cluster_and_tells_what_it_was_worth(started):
     cluster, broker, host = started
     path = cluster.write_setup(setup(rate=2000.0), chain=MODULE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import signal
 
 import pytest
@@ -16,6 +17,7 @@ from nodes.chain import (
     MODULE,
     STO,
     check_complete,
+    check_in_order,
     kept,
     made,
     setup,
@@ -84,6 +86,11 @@ class Story:
         return wait_for(lambda: any(text in line.text for line in self.session.logs(200)), f"for {text!r}")
 
 
+def hold(seconds):
+    """Let a fault last: the passing of time is what is tested."""
+    select.select([], [], [], seconds)
+
+
 @pytest.fixture
 def story(new_cluster):
     return Story(new_cluster)
@@ -114,6 +121,7 @@ def test_killed_node_daemons_come_back_to_their_run(story, kills):
     row = story.finish()
     assert (row.verdict, row.reasons) == ("good", ())
     check_complete(story.cluster, story.run, made(story.cluster, story.run))
+    check_in_order(story.cluster, story.run)
 
 
 @KILLS
@@ -142,12 +150,14 @@ def test_a_run_does_not_need_its_broker(story, kills):
     row = story.finish()
     assert (row.verdict, row.reasons) == ("good", ())
     check_complete(story.cluster, story.run, made(story.cluster, story.run))
+    check_in_order(story.cluster, story.run)
 
 
 def test_a_stopped_worker_holds_up_nobody_for_ever(story):
     worker = process(story.cluster, ANA1, story.run, "Fkt_2[0]")
     os.kill(worker, signal.SIGSTOP)
     try:
+        hold(5.0)
         story.go_on(2000)  # its sisters have the rest
         story.is_said("Fkt_2[0] is stopped by a signal")
     finally:
@@ -156,6 +166,7 @@ def test_a_stopped_worker_holds_up_nobody_for_ever(story):
     row = story.finish()
     assert (row.verdict, row.reasons) == ("good", ())
     check_complete(story.cluster, story.run, made(story.cluster, story.run))
+    check_in_order(story.cluster, story.run)
 
 
 def test_the_window_of_a_host_comes_back(story):
@@ -175,13 +186,7 @@ def test_cut_cables_lose_and_double_nothing(story, cuts, longest_s):
     row = story.finish()
     assert (row.verdict, row.reasons) == ("good", ())
     check_complete(story.cluster, story.run, made(story.cluster, story.run))
-
-
-def hold(seconds):
-    """Let a cut last: the passing of time is what is tested."""
-    import select
-
-    select.select([], [], [], seconds)
+    check_in_order(story.cluster, story.run)
 
 
 def test_a_lost_essential_host_holds_the_sources_until_it_is_back(story):

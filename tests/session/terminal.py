@@ -1,6 +1,7 @@
 """Commands of a cluster as a user has them: in a shell, through a pipe, or on a terminal."""
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -20,7 +21,7 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Shell:
-    """Runs commands against one broker."""
+    """Runs commands against one broker; without an address, against that which is meant then."""
 
     def __init__(self, folder, address=""):
         self.folder, self.address = folder, address
@@ -29,12 +30,16 @@ class Shell:
         given = {
             "MIMODAQ_KEYS": str(self.folder / "keys"),
             "MIMODAQ_STATE": str(self.folder),
-            "MIMODAQ_BROKER": self.address or "127.0.0.1",
+            "MIMODAQ_BROKER": self.address,
             "HOME": str(self.folder),
             "TERM": "xterm",
             "COLUMNS": "120",
         }
         return {**os.environ, **given}
+
+    def json(self, *arguments, expect=0):
+        """What a command with `--json` has printed: one value."""
+        return json.loads(self(*arguments, "--json", expect=expect).stdout)
 
     def __call__(self, *arguments, expect=0, limit_s=DEADLINE_S):
         """Run a command to its end."""

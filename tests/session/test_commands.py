@@ -7,26 +7,10 @@ import sys
 
 import pytest
 
-from broker.running import BrokerThread, wait_until
+from broker.running import wait_until
 from mimodaq.client.session import Session
 from mimodaq.protocol.states import State
 from session.terminal import Shell
-
-
-@pytest.fixture
-def shell(broker, tmp_path):
-    return Shell(tmp_path, broker.address)
-
-
-@pytest.fixture
-def ready(shell, nodes, broker, setup_file):
-    """A shell, and a cluster that has a setup."""
-    shell.nodes = nodes(broker.endpoints, "daq1", "ana1")
-    with Session.connect(broker.address) as session:
-        wait_until(lambda: session.status().cluster.state is State.IDLE, "the broker does not learn")
-        wait_until(lambda: len(session.status().reports) == 2, "the nodes are not there")
-    shell("configure", setup_file)
-    return shell
 
 
 def test_the_help_needs_no_sockets():
@@ -151,7 +135,7 @@ def test_the_status_as_text_and_as_json(ready):
     assert re.search(r"^running.* run 1 ", text, re.MULTILINE)
     assert re.search(r"^daq1 +running +\+0\.1 ms +50% +25% +10 GB +41 °C", text, re.MULTILINE)
     assert re.search(r"^RB_1 +daq1 +[\d\u202f]+ +500 Hz +4 kB/s +25% +10\.0% +Fkt_2", text, re.MULTILINE)
-    assert re.search(r"^RB_1:daq1>ana1 +ana1 +up +500 Hz +3 +2 +0 +0 +1\.0 ms", text, re.MULTILINE)
+    assert re.search(r"^RB_1:daq1>ana1 +ana1 +up +500 Hz +4 kB/s +3 +2 +0 +0 +1\.0 ms", text, re.MULTILINE)
     status = json.loads(ready("status", "--json").stdout)
     assert status["cluster"]["state"] == "running"
     assert status["me"]["role"] == "operator"
@@ -211,7 +195,7 @@ def test_a_broker_that_dies_while_watched_is_shown_as_silent_and_found_again(bro
     with shell.started("status", "--watch") as watch:
         watch.hears("idle")
         first.kill()
-        watch.hears("broker not heard for 3 s | idle")
+        watch.hears("broker not heard for 2 s | idle")
         broker_process(port=first.port)
         before = watch.said.count("\nidle")
         watch.hears("\nidle", times=before + 1)
@@ -265,13 +249,13 @@ def test_a_broker_from_the_shell_with_keys(tmp_path, setup_file):
         broker.ends(0)
 
 
-def test_insecure_is_shown_in_red(tmp_path, state):
-    with BrokerThread(state, "0.0.0.0", is_insecure=True) as running:
-        shell = Shell(tmp_path, running.address)
-        assert "INSECURE" in shell("take").stderr
-        with shell.started("status", on_terminal=True) as status:
-            status.ends(0)
-        assert "\x1b[1;31mINSECURE" in status.raw
+def test_what_is_possible_is_shown(tmp_path, broker):
+    with Session.connect(broker.address) as session:
+        wait_until(lambda: session.status().cluster.state is State.IDLE, "the broker does not learn")
+    shell = Shell(tmp_path, broker.address)
+    possible = ["configure", "reset", "shutdown", "take", "surrender", "mark"]
+    assert f"possible now: {', '.join(possible)}\n" in shell("status").stdout
+    assert json.loads(shell("status", "--json").stdout)["possible"] == possible
 
 
 def test_shutdown_ends_the_nodes_and_the_broker(tmp_path, nodes):

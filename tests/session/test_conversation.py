@@ -10,7 +10,7 @@ from mimodaq.client._session_values import RefusedError, RestartedError
 from mimodaq.protocol import feed
 from mimodaq.protocol import messages as m
 from mimodaq.protocol.codec import ProtocolError, decode, encode
-from mimodaq.protocol.states import State
+from mimodaq.protocol.states import OURS, State, table
 
 
 def cluster(epoch, log=0):
@@ -19,8 +19,13 @@ def cluster(epoch, log=0):
     )
 
 
-def me(number, epoch, log=0):
-    return encode(m.Info(number, True, json.dumps({"epoch": epoch, "log": log}).encode()))
+def me(number, epoch, log=0, **told):
+    table = {"name": "anna", "role": "operator", "is_secure": True, "has_keys": True, "epoch": epoch, "log": log} | told
+    return info(number, table)
+
+
+def info(number, content):
+    return encode(m.Info(number, True, json.dumps(content).encode()))
 
 
 def line(number):
@@ -233,3 +238,32 @@ def test_the_end_of_the_log_and_missing_lines_may_be_asked_for_at_once(listener)
     assert told(listener.heard(batch(0, [11, 12]))) == [], "this is for who asked"
     assert told(request.answer()) == [11, 12]
     assert told(listener.heard(batch(10, [11, 12]))) == [11, 12]
+
+
+def test_who_the_broker_takes_us_for_is_known_again_after_a_break(talk):
+    talk.doubt()
+    [question] = sent(talk, 0.0)
+    talk.heard(me(question.number, 5))
+    assert (talk.me.name, talk.me.is_secure) == ("anna", True)
+    talk.doubt()
+    [question] = sent(talk, 1.0)
+    talk.heard(me(question.number, 6, is_secure=False))
+    assert not talk.me.is_secure
+
+
+def test_without_keys_to_another_host_nothing_is_secure_whatever_the_broker_says():
+    talk = Conversation(is_plain=True)
+    talk.inquire(m.Topic.ME, 1, None)
+    talk.heard(me(1, 5))
+    assert not talk.me.is_secure
+
+
+def test_the_table_of_commands_is_that_of_one_broker(talk):
+    question = talk.inquire(m.Topic.STATES, 1, None)
+    assert talk.commands is None
+    talk.heard(info(question.message.number, table()))
+    assert talk.commands == OURS
+    talk.watched(feed.CLUSTER, cluster(5))
+    assert talk.commands == OURS
+    talk.watched(feed.CLUSTER, cluster(6))
+    assert talk.commands is None

@@ -97,6 +97,28 @@ def test_what_can_be_inquired(broker):
             session.run(7)
 
 
+def test_what_is_possible_is_asked_of_each_broker_once(broker, monkeypatch):
+    published = {"commands": [{"name": "start", "why_not": {"idle": "not today"}}]}
+    asked = []
+    monkeypatch.setattr("mimodaq.broker._inquiries.table", lambda: asked.append(1) or published)
+    with Session.connect(broker.address) as session:
+        assert session.commands().refusal("start", State.IDLE) == "not today"
+        assert session.commands().possible(State.READY) == ["start"]
+        assert len(asked) == 1
+        session._conversation._note_epoch(session.me.epoch + 1)  # as when another broker is heard
+        assert session.commands().possible(State.IDLE) == []
+        assert len(asked) == 2
+
+    async def same():
+        async with await AsyncSession.connect(broker.address) as session:
+            return await session.commands(), await session.commands()
+
+    first, second = asyncio.run(same())
+    assert first is second
+    assert first.refusal("start", State.IDLE) == "not today"
+    assert len(asked) == 3
+
+
 def test_a_broker_that_is_gone_is_noticed_while_waiting(broker_process, monkeypatch):
     monkeypatch.setattr("mimodaq.client.session.SILENT_S", 1.0)
     process = broker_process()

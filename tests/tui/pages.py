@@ -58,7 +58,7 @@ def page(model: Model, width: int) -> list[Line]:
     rows = overview_rows(snapshot, Choice(), worst(model.alarm_list))
     lines += [overview_line(row, model.history, snapshot, width) for row in rows]
     waits = any(not a.is_acknowledged for a in model.alarm_list)
-    keys = list(footer_keys("overview", snapshot, "anna", True, waits))
+    keys = list(footer_keys("overview", snapshot, model.commands, "anna", True, waits))
     return [*lines, footer(keys, "", width)]
 
 

@@ -6,10 +6,11 @@ import pytest
 
 from mimodaq.protocol.charge import Charge
 from mimodaq.protocol.messages import Ask
-from mimodaq.protocol.states import RULES, State
+from mimodaq.protocol.states import OURS, RULES, CommandTable, State, table
 from mimodaq.tui._keys import COMMANDS, footer_keys, possible
 from mimodaq.tui._model import Model
-from mimodaq.tui.simulated import Fault, SimulatedFeed, What
+from mimodaq.tui.feed import FeedError
+from mimodaq.tui.simulated import Fault, SimulatedFeed, What, _reporter
 from tui.console import console, in_a_loop
 from tui.pages import follow
 
@@ -59,11 +60,11 @@ def test_the_footer_offers_what_is_legal_in_every_state(state):
     feed = SimulatedFeed(state=state)
     model = Model()
     follow(model, feed, 2)
-    keys = [key for key, _ in footer_keys("overview", model.snapshot, "anna", True, False)]
+    keys = [key for key, _ in footer_keys("overview", model.snapshot, OURS, "anna", True, False)]
     legal = {key.shown for key in COMMANDS if state in RULES[key.command].legal - rare(key, state)}
     assert legal == {key for key in keys if key in {one.shown for one in COMMANDS}}
     assert ("m" in keys) == state.is_in_run
-    watching = [key for key, _ in footer_keys("overview", model.snapshot, "wall", False, False)]
+    watching = [key for key, _ in footer_keys("overview", model.snapshot, OURS, "wall", False, False)]
     assert not {*watching} & {*legal, "m", "c"}
 
 
@@ -73,9 +74,51 @@ def test_a_run_with_a_lost_node_can_be_stopped():
     follow(model, feed, 2)
     snapshot = model.snapshot
     lost = replace(snapshot, cluster=replace(snapshot.cluster, state=State.OFFLINE))
-    assert {"x", "X", "m"} <= {key for key, _ in footer_keys("overview", lost, "anna", True, False)}
-    assert possible("stop", lost, "anna", True) is None
-    assert possible("pause", lost, "anna", True) is not None
+    assert {"x", "X", "m"} <= {key for key, _ in footer_keys("overview", lost, OURS, "anna", True, False)}
+    assert possible("stop", lost, OURS, "anna", True) is None
+    assert possible("pause", lost, OURS, "anna", True) is not None
+
+
+@in_a_loop
+async def test_keys_follow_the_table_of_the_broker_that_is_there(monkeypatch):
+    feed = SimulatedFeed(state=State.RUNNING)
+    published = table()
+    next(one for one in published["commands"] if one["name"] == "stop")["why_not"]["running"] = "stop: not today"
+    other = CommandTable.of(published)
+    async with console(feed, size=(200, 40)) as seat:
+        await seat.wait(2)
+        assert "stop" in offered(seat)
+        feed.commands = answers(other)
+        monkeypatch.setattr(_reporter, "_EPOCH", _reporter._EPOCH + 1)
+        await seat.until(lambda: seat.app.model.commands is other)
+        assert offered(seat) == ["pause", "abort"]
+        await seat.press("x")
+        assert (seat.dialog, "stop: not today" in footer(seat)) == ("", True)
+
+
+def answers(value):
+    async def answer():
+        return value
+
+    return answer
+
+
+@in_a_loop
+async def test_a_table_that_cannot_be_had_is_asked_for_again():
+    feed = SimulatedFeed(state=State.RUNNING)
+    asked = []
+
+    async def commands():
+        asked.append(len(asked))
+        if len(asked) == 1:
+            raise FeedError("the broker is gone")
+        return OURS
+
+    feed.commands = commands
+    async with console(feed) as seat:
+        await seat.until(lambda: len(asked) == 2)
+        await seat.wait(3)
+        assert len(asked) == 2
 
 
 @in_a_loop

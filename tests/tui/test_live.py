@@ -12,10 +12,11 @@ from broker.fake_nodes import nodes_of
 from broker.running import BrokerThread
 from mimodaq.protocol.messages import Ask
 from mimodaq.protocol.parts import OnLoss
-from mimodaq.protocol.states import State
+from mimodaq.protocol.states import OURS, State
 from mimodaq.tui._app import OperatorApp
 from mimodaq.tui.feed import Choices, FeedError
 from mimodaq.tui.live import Address, _sample, open_feed
+from mimodaq.tui.recording import RecordedFeed
 from mimodaq.tui.setups import changed, pack, read_packed
 from tui.console import Console, in_a_loop
 
@@ -104,6 +105,23 @@ async def test_a_refusal_and_a_broker_that_is_gone_are_answers(tmp_path, setup_f
                 await anext(feed.observe("daq1", "RB_1"))
         finally:
             await feed.close()
+
+
+@in_a_loop
+async def test_a_broker_without_keys_is_told_apart_and_another_that_follows_it_too(tmp_path):
+    with BrokerThread(tmp_path / "state", "0.0.0.0", is_insecure=True) as running:
+        feed = await open_feed(Address(running.address))
+        assert not feed.is_secure
+        assert not RecordedFeed(feed, tmp_path / "feed").is_secure
+    try:
+        with BrokerThread(tmp_path / "state", running.address) as running:
+            async with asyncio.timeout(15.0):
+                async for _ in feed.messages():
+                    if feed.is_secure:
+                        break
+            assert (await feed.commands()) == OURS
+    finally:
+        await feed.close()
 
 
 def test_a_view_becomes_a_sample():

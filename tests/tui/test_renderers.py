@@ -116,7 +116,9 @@ PICTURES = {
         *log_record(LINES[3], 2, width),
     ],
     "runs": runs,
-    "checks": lambda model, width: checks(preflight(model.snapshot, model.alarm_list, 7200.0, "anna"), width),
+    "checks": lambda model, width: checks(
+        preflight(model.snapshot, model.commands, model.alarm_list, 7200.0, "anna"), width
+    ),
     "texts": texts,
     "help": lambda model, width: help_lines("overview", width, lambda key: key.about),
 }

@@ -1,6 +1,7 @@
 """Every screen and every key on it."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 from textual.widgets import Input
@@ -10,9 +11,12 @@ from mimodaq.protocol.messages import LogLine
 from mimodaq.protocol.states import State
 from mimodaq.tui._keys import COMMANDS, GENERAL, LOCAL, PANES, RESERVED, keys_of
 from mimodaq.tui._widgets import Rows
+from mimodaq.tui.render import marked, state_bar
 from mimodaq.tui.setups import read_packed
 from mimodaq.tui.simulated import Fault, SimulatedFeed, What, demo_setup
+from mimodaq.watch import Snapshot
 from tui.console import console, in_a_loop
+from tui.pages import followed
 
 CUT = Fault(2.0, 1000.0, What.CUT, "pulses_2")
 
@@ -57,6 +61,37 @@ async def test_every_screen_at_every_size(size):
             assert max(len(line) for line in lines) <= size[0]
             assert any(line.strip() for line in lines[3:-1]), pane.name
             assert lines[-1].startswith("p Pause")
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24), (160, 45)])
+@in_a_loop
+async def test_every_screen_says_that_there_are_no_keys(size):
+    feed = SimulatedFeed([CUT], state=State.RUNNING)
+    feed.is_secure = False
+    async with console(feed, size=size) as seat:
+        await seat.wait(6)
+        for pane in PANES:
+            await seat.press(pane.digit)
+            assert seat.lines[0].startswith("● RUNNING  run 42 INSECURE")
+            await seat.press("question_mark")
+            assert " INSECURE" in seat.lines[0]
+            await seat.press("escape")
+        await seat.press("space")
+        assert "INSECURE  ‖ FROZEN" in seat.lines[0]
+        feed.reporter.now += 10.0
+        seat.app.look()
+        await seat.settle()
+        assert "INSECURE" in seat.lines[0]
+        await seat.pilot.resize_terminal(40, 10)
+        await seat.settle()
+        assert "INSECURE" in seat.lines[0]
+
+
+def test_that_there_are_no_keys_is_loud_before_the_broker_was_heard_too():
+    model, _ = followed([], 3)
+    for snapshot in (Snapshot(0.0, 0), model.snapshot, replace(model.snapshot, now=100.0)):
+        assert "[shout]INSECURE[/]" in marked(state_bar(snapshot, model.bar(is_secure=False), 80))
+        assert "INSECURE" not in marked(state_bar(snapshot, model.bar(), 80))
 
 
 @in_a_loop

@@ -1,14 +1,14 @@
 """Before a start everything that stands in the way is named."""
 
 from mimodaq.protocol.parts import ClockLine, HostLine
-from mimodaq.protocol.states import State
+from mimodaq.protocol.states import OURS, CommandTable, State, table
 from mimodaq.watch import Grade, preflight
 from watch.story import Story, node_line
 
 
 def grades(story, **options):
     snapshot = story.assembler.snapshot(story.now + options.get("later", 0.0), 0)
-    points = preflight(snapshot, story.alarms.all(), options.get("disk_left_s"), "anna")
+    points = preflight(snapshot, options.get("commands", OURS), story.alarms.all(), options.get("disk_left_s"), "anna")
     return {point.text: point.grade for point in points}
 
 
@@ -35,6 +35,12 @@ def test_what_stands_in_the_way_is_named():
     running = Story()
     running.tell(setup_id="12345678")
     assert grades(running)["start is not possible while running: a run is in progress already"] is Grade.BLOCKING
+
+
+def test_what_the_broker_says_of_start_counts():
+    published = table()
+    next(one for one in published["commands"] if one["name"] == "start")["why_not"]["configured"] = "not today"
+    assert grades(ready(), commands=CommandTable.of(published))["not today"] is Grade.BLOCKING
 
 
 def test_what_should_be_known_is_a_warning():

@@ -58,8 +58,8 @@ def test_old_is_called_old():
     assembler = Assembler()
     assert assembler.snapshot(1.0, 0).is_stale
     assembler.handle(cluster(1, node_line("pi")), 2.0)
-    assert not assembler.snapshot(4.0, 0).is_stale
-    old = assembler.snapshot(4.5, 0)
+    assert not assembler.snapshot(3.7, 0).is_stale
+    old = assembler.snapshot(3.9, 0)
     assert (old.is_stale, old.state, old.cluster.state) == (True, State.OFFLINE, State.RUNNING)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -10,7 +11,7 @@ from typing import Final
 
 from mimodaq.broker._broker import Broker
 from mimodaq.broker._options import BrokerOptions
-from mimodaq.system import Notifier
+from mimodaq.system import Notifier, red
 
 _LONGEST_S: Final = 0.5
 """How long a signal may wait to be noticed."""
@@ -19,7 +20,7 @@ _LONGEST_S: Final = 0.5
 def run(options: BrokerOptions, tell: Callable[[str], None]) -> None:
     """Be a broker until SIGTERM, Ctrl-C or the command shutdown. Raises BrokerError if it cannot begin.
 
-    `tell` is given one line when the broker can be reached.
+    `tell` is given one line when the broker can be reached, for stdout.
     """
     is_asked = False
 
@@ -31,7 +32,8 @@ def run(options: BrokerOptions, tell: Callable[[str], None]) -> None:
     broker = Broker(options)
     before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        tell(f"broker on {broker.endpoints}" + ("" if broker.is_secure else ", INSECURE: without keys"))
+        where = f"broker on {broker.endpoints}"
+        tell(where if broker.is_secure else red(f"{where}, INSECURE: without keys", sys.stdout))
         notifier.ready(f"on {broker.endpoints}")
         while not (is_asked or broker.is_over):
             broker.step(_LONGEST_S)

@@ -122,7 +122,7 @@ def _link_ends(accounts: Mapping[str, RunEnd]) -> dict[tuple[str, bool], int]:
 
 
 def passed_through(node: str, accounts: Mapping[str, RunEnd], links: Iterable[LinkPlan]) -> str:
-    """What the others know of a node that cannot tell what its buffers held: how much went there and came from there."""
+    """What the others know of a node that cannot tell what its buffers held: how much went there, and came back."""
     ends = _link_ends(accounts)
     known = []
     for plan in links:

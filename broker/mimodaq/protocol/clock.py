@@ -50,10 +50,17 @@ class Clock:
     samples: int
     jumps: int
     """Jumps of either clock so far."""
+    measured_ns: int
+    """When the last sample was taken, by the node's wall clock."""
 
     def is_off(self, limit_s: float = LIMIT_S) -> bool:
         """Whether the clock is certainly wrong by more than `limit_s`."""
         return abs(self.offset_s) - self.way_s / 2 > limit_s
+
+
+def is_jump(step_s: float, ways_s: float) -> bool:
+    """Whether two offsets that differ by `step_s` tell of a jump; `ways_s` = the ways of both together."""
+    return abs(step_s) > JUMP_S + ways_s / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class ClockWatch:
     _asked: Moment | None = None
     _last: Moment | None = None
     _jumps: int = 0
+    _measured_ns: int = 0
     _next: float = 0.0
 
     def ask(self, moment: Moment) -> int:
@@ -103,7 +111,8 @@ class ClockWatch:
         offset_s = ((received_utc_ns - asked.utc_ns) + (sent_utc_ns - moment.utc_ns)) / 2e9
         before = self.clock()
         self._samples.append(_Sample(offset_s, way_s))
-        if before is None or abs(offset_s - before.offset_s) <= JUMP_S + (way_s + before.way_s) / 2:
+        self._measured_ns = moment.utc_ns
+        if before is None or not is_jump(offset_s - before.offset_s, way_s + before.way_s):
             return None
         self._restart_from(self._samples[-1])
         return offset_s - before.offset_s
@@ -127,7 +136,7 @@ class ClockWatch:
         best = min(self._samples, key=lambda s: s.way_s)
         square = sum((s.offset_s - best.offset_s) ** 2 for s in self._samples)
         jitter_s = math.sqrt(square / max(1, len(self._samples) - 1))
-        return Clock(best.offset_s, jitter_s, best.way_s, len(self._samples), self._jumps)
+        return Clock(best.offset_s, jitter_s, best.way_s, len(self._samples), self._jumps, self._measured_ns)
 
     def _restart_from(self, sample: _Sample | None) -> None:
         self._jumps += 1

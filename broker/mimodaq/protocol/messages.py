@@ -251,7 +251,7 @@ class Peers(Wire):
 
 @dataclass(frozen=True, slots=True)
 class Ask(Wire):
-    """A command of an operator: one of `states.RULES`, or take, surrender (being in charge), or mark.
+    """A command of an operator, one of `states.RULES`.
 
     `mark` writes the comment into the log; nobody needs to be in charge for it.
     """

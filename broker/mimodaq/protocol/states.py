@@ -1,8 +1,8 @@
 """The states of a node and of the cluster, the commands, and which command is possible when.
 
-Everything that says what is legal stands in the two tables of this file: brains ask `refusal`, clients show
-`table()`, nobody else spells the rules. A node and the cluster have the same states; `offline` alone is never a
-node's own word, the broker gives it to a node it does not hear.
+Everything that says what is legal stands in the two tables of this file: brains ask `refusal`, clients get `table()`
+from their broker and ask the `CommandTable` made of it, nobody else spells the rules. A node and the cluster have the
+same states; `offline` alone is never a node's own word, the broker gives it to a node it does not hear.
 
 Steady states stay until a command or a failure comes. The -ing states last as long as something is being done;
 each of them has a time limit in the brain that is in it. `stop` always ends in `configured`, by force if need be;
@@ -12,9 +12,9 @@ each of them has a time limit in the brain that is in it. `stop` always ends in 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 
 class State(enum.Enum):
@@ -106,14 +106,15 @@ class CommandRule:
     legal: frozenset[State]
     """States in which it is carried out."""
     via: State | None
-    """State while it is carried out."""
+    """State while it is carried out; None if there is none of its own."""
     result: State | None
-    """State after success."""
+    """State after success; None if it stays as it is."""
     meaning: str
     arguments: tuple[str, ...] = ()
 
 
-_EVERYWHERE: Final = frozenset(State) - {State.OFFLINE}
+_ALWAYS: Final = frozenset(State)
+_EVERYWHERE: Final = _ALWAYS - {State.OFFLINE}
 RULES: Final[dict[str, CommandRule]] = {
     rule.name: rule
     for rule in (
@@ -163,6 +164,9 @@ RULES: Final[dict[str, CommandRule]] = {
             State.OFFLINE,
             "end the node daemons and the broker",
         ),
+        CommandRule("take", _ALWAYS, None, None, "be in charge; by force if somebody else is", ("force",)),
+        CommandRule("surrender", _ALWAYS, None, None, "let nobody be in charge"),
+        CommandRule("mark", _ALWAYS, None, None, "write a remark into the log", ("comment",)),
     )
 }
 """Every command of the operator, by name."""
@@ -235,6 +239,7 @@ def table() -> dict[str, Any]:
             {
                 "name": rule.name,
                 "legal_in": [state.value for state in State if state in rule.legal],
+                "why_not": {state.value: words for state in State if (words := refusal(rule.name, state))},
                 "via": rule.via.value if rule.via else None,
                 "result": rule.result.value if rule.result else None,
                 "arguments": list(rule.arguments),
@@ -243,3 +248,31 @@ def table() -> dict[str, Any]:
             for rule in RULES.values()
         ],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class CommandTable:
+    """Which command is possible when, as whoever has published a `table()` judges."""
+
+    _why_not: Mapping[str, Mapping[str, str]]
+    """By command and state in which it is not possible: why, in words."""
+
+    @classmethod
+    def of(cls, published: Mapping[str, Any]) -> Self:
+        """From a `table()`."""
+        return cls({command["name"]: command["why_not"] for command in published["commands"]})
+
+    def refusal(self, command: str, state: State) -> str | None:
+        """Why `command` is not possible in `state`, in words for the operator; None if it is possible."""
+        why_not = self._why_not.get(command)
+        if why_not is None:
+            return f"there is no command {command!r}; there are {', '.join(self._why_not)}"
+        return why_not.get(state.value)
+
+    def possible(self, state: State) -> list[str]:
+        """The commands that are possible in `state`."""
+        return [command for command, why_not in self._why_not.items() if state.value not in why_not]
+
+
+OURS: Final = CommandTable.of(table())
+"""That of this release, for as long as that of the broker is not known."""

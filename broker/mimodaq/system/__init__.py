@@ -4,6 +4,7 @@ Shared by broker, keys and node. Knows nothing of runs.
 """
 
 from mimodaq.system._clock import CLOCK_STEP, wall_ns
+from mimodaq.system._colours import red
 from mimodaq.system._files import FolderLock, LockedError, private_folder, read_number, write_file
 from mimodaq.system._notify import Notifier
 from mimodaq.system._places import config_home, runtime_home, state_home
@@ -18,6 +19,7 @@ __all__ = [
     "own_versions",
     "private_folder",
     "read_number",
+    "red",
     "runtime_home",
     "state_home",
     "wall_ns",

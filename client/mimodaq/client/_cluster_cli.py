@@ -18,6 +18,15 @@ Broker = Annotated[
         show_default=True,
     ),
 ]
+BrokerOrSetup = Annotated[
+    str | None,
+    typer.Option(
+        "--broker",
+        envvar="MIMODAQ_BROKER",
+        metavar="ADDRESS[:PORT]",
+        help="Where the broker is: HOST, HOST:PORT or ipc:///FOLDER. [default: what the setup says, or 127.0.0.1]",
+    ),
+]
 KeyFile = Annotated[
     Path | None,
     typer.Option(
@@ -28,6 +37,17 @@ Insecure = Annotated[
     bool, typer.Option("--insecure", help="Talk to another host without keys: everybody can listen and command.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]
+Optional = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="HOST",
+        help="A host that a run can do without; may be repeated. [default: those of role: optional in the setup]",
+    ),
+]
+OnLoss = Annotated[
+    str | None,
+    typer.Option(help="What the loss of any other host does to a run: pause or stop. [default: pause]"),
+]
 Comment = Annotated[str, typer.Option(help="A remark that is kept with the run.")]
 State = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="The broker's folder (MIMODAQ_STATE/broker).")
@@ -73,11 +93,12 @@ def keys_create(
         Path | None, typer.Option("--dir", metavar="DIR", help="Where the key file goes (MIMODAQ_KEYS).")
     ] = None,
     state: State = None,
+    json_: Json = False,
 ) -> None:
     """Make a key on the broker's host. The owner needs exactly the file that is printed; copy it safely."""
     from mimodaq.client import _keys_commands as commands
 
-    raise typer.Exit(commands.create(name, role, directory, state))
+    raise typer.Exit(commands.create(name, role, directory, state, json_))
 
 
 @_keys.command("list")
@@ -92,11 +113,12 @@ def keys_list(state: State = None, json_: Json = False) -> None:
 def keys_revoke(
     name: Annotated[str, typer.Argument(help="Whose key.", metavar="NAME")],
     state: State = None,
+    json_: Json = False,
 ) -> None:
     """Take a key back; a running broker notices within a second."""
     from mimodaq.client import _keys_commands as commands
 
-    raise typer.Exit(commands.revoke(name, state))
+    raise typer.Exit(commands.revoke(name, state, json_))
 
 
 def broker(
@@ -131,56 +153,58 @@ def configure(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value, as with mimodaq run.")
     ] = None,
-    optional: Annotated[
-        list[str] | None, typer.Option(metavar="HOST", help="A host that a run can do without; may be repeated.")
-    ] = None,
-    on_loss: Annotated[
-        str, typer.Option(help="What the loss of any other host does to a run: pause or stop.")
-    ] = "pause",
-    broker: Broker = HERE,
+    optional: Optional = None,
+    on_loss: OnLoss = None,
+    json_: Json = False,
+    broker: BrokerOrSetup = None,
     key: KeyFile = None,
     insecure: Insecure = False,
 ) -> None:
     """Send a setup with your modules to all its hosts, and have it loaded and checked there."""
     from mimodaq.client import _cluster_commands as commands
 
-    where = commands.Where(broker, key, insecure)
-    raise typer.Exit(commands.configure(where, setup, set_ or [], optional or [], on_loss))
+    where = commands.Where.typed(broker, key, insecure)
+    raise typer.Exit(commands.configure(where, setup, set_ or (), optional or (), on_loss, json_))
 
 
-def arm(comment: Comment = "", broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def arm(
+    comment: Comment = "", json_: Json = False, broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False
+) -> None:
     """Take a run number, make buffers and links, start the workers; the sources are held."""
     from mimodaq.client import _cluster_commands as commands
 
-    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "arm", comment=comment))
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "arm", json_, comment=comment))
 
 
-def start(comment: Comment = "", broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def start(
+    comment: Comment = "", json_: Json = False, broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False
+) -> None:
     """Start a run on all hosts or on none; shows what is being waited for.
 
     Ctrl-C ends the waiting, not the run.
     """
     from mimodaq.client import _cluster_commands as commands
 
-    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "start", comment=comment))
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "start", json_, comment=comment))
 
 
-def pause(broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def pause(json_: Json = False, broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
     """Hold the sources; all else goes on."""
     from mimodaq.client import _cluster_commands as commands
 
-    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "pause"))
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "pause", json_))
 
 
-def resume(broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def resume(json_: Json = False, broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
     """Let the sources go again."""
     from mimodaq.client import _cluster_commands as commands
 
-    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "resume"))
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "resume", json_))
 
 
 def stop(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end; print verdict and ledger.")] = True,
+    json_: Json = False,
     broker: Broker = HERE,
     key: KeyFile = None,
     insecure: Insecure = False,
@@ -191,32 +215,33 @@ def stop(
     """
     from mimodaq.client import _cluster_commands as commands
 
-    raise typer.Exit(commands.end(commands.Where(broker, key, insecure), "stop", wait))
+    raise typer.Exit(commands.end(commands.Where(broker, key, insecure), "stop", wait, json_))
 
 
-def abort(broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def abort(json_: Json = False, broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
     """End the run at once; events may be left in buffers."""
     from mimodaq.client import _cluster_commands as commands
 
-    raise typer.Exit(commands.end(commands.Where(broker, key, insecure), "abort", True))
+    raise typer.Exit(commands.end(commands.Where(broker, key, insecure), "abort", True, json_))
 
 
-def reset(broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def reset(json_: Json = False, broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
     """Abort whatever goes on, and forget the setup: the way out of every error."""
     from mimodaq.client import _cluster_commands as commands
 
-    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "reset"))
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "reset", json_))
 
 
-def shutdown(broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def shutdown(json_: Json = False, broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
     """End the node daemons and the broker."""
     from mimodaq.client import _cluster_commands as commands
 
-    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "shutdown"))
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "shutdown", json_))
 
 
 def take(
     force: Annotated[bool, typer.Option("--force", help="Also from whoever is in charge now.")] = False,
+    json_: Json = False,
     broker: Broker = HERE,
     key: KeyFile = None,
     insecure: Insecure = False,
@@ -224,18 +249,19 @@ def take(
     """Take charge: only one operator at a time may command. The first command takes it if nobody has it."""
     from mimodaq.client import _cluster_commands as commands
 
-    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "take", force=force))
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "take", json_, force=force))
 
 
-def surrender(broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
+def surrender(json_: Json = False, broker: Broker = HERE, key: KeyFile = None, insecure: Insecure = False) -> None:
     """Put nobody in charge, so that another operator can command."""
     from mimodaq.client import _cluster_commands as commands
 
-    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "surrender"))
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "surrender", json_))
 
 
 def mark(
     text: Annotated[str, typer.Argument(help="What has happened.", metavar="TEXT")],
+    json_: Json = False,
     broker: Broker = HERE,
     key: KeyFile = None,
     insecure: Insecure = False,
@@ -243,7 +269,7 @@ def mark(
     """Write a remark into the log of the cluster, with time, run and name; nobody needs to be in charge."""
     from mimodaq.client import _cluster_commands as commands
 
-    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "mark", comment=text))
+    raise typer.Exit(commands.ask(commands.Where(broker, key, insecure), "mark", json_, comment=text))
 
 
 def status(

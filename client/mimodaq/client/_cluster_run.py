@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 
-from mimodaq.client._cluster_commands import Where, guarded
+from mimodaq.client._cluster_commands import Choices, Where, guarded, tell_json
+from mimodaq.client._cluster_json import mistake, run_as_here
 from mimodaq.client._exit import EXIT_GOOD, EXIT_NOT_GOOD, EXIT_REFUSED
 from mimodaq.client._progress import Progress
+from mimodaq.client._run import RunRequest
 from mimodaq.client._run_texts import one_run
 from mimodaq.client._status_texts import Picture, as_line
 from mimodaq.client._streams import tell
 from mimodaq.client.session import RunInfo, Session, Status
+from mimodaq.config import Setup
 from mimodaq.protocol.messages import Answer, Cluster, LogLine, Report
+from mimodaq.protocol.plan import make_plan
 
 
 @dataclass(slots=True)
@@ -71,31 +72,35 @@ class _Watcher:
             print(as_line(Picture(status, self.session.me, self.address, self.session.silent_s)), file=sys.stderr)
 
 
-def run(where: Where, setup: Path, overrides: Sequence[str], as_json: bool, quiet: bool) -> int:
+def run(request: RunRequest, setup: Setup) -> int:
     """Configure, start, show, wait for the end; returns the exit code."""
+    where = Where.typed(request.broker, request.key, request.insecure).of(setup)
 
     def work() -> int:
+        choices = Choices.typed(request.optional, request.on_loss)
         with where.session() as session:
-            answer = _begin(session, setup, overrides)
+            answer = _begin(session, choices, setup, request.comment)
             if not answer.ok or answer.run is None:
                 print(answer.text, file=sys.stderr)
-                if as_json:
-                    tell(json.dumps({"error": answer.text}, ensure_ascii=False))
+                if request.as_json:
+                    tell_json(mistake(answer.text))
                 return EXIT_REFUSED
-            row = _follow(session, where.address, answer.run, quiet)
-        tell(json.dumps(dataclasses.asdict(row), ensure_ascii=False) if as_json else one_run(row))
+            row = _follow(session, where.address, answer.run, request.quiet)
+        if request.as_json:
+            tell_json(run_as_here(row, make_plan(setup).nodes))
+        else:
+            tell(one_run(row))
         return EXIT_GOOD if row.verdict == "good" else EXIT_NOT_GOOD
 
-    return guarded(as_json, work)
+    return guarded(request.as_json, work)
 
 
-def _begin(session: Session, setup: Path, overrides: Sequence[str]) -> Answer:
-    with Progress("configure", session) as progress:
-        answer = session.configure(setup, overrides, on_turn=progress.show)
+def _begin(session: Session, choices: Choices, setup: Setup, comment: str) -> Answer:
+    answer = choices.send(session, setup)
     if not answer.ok:
         return answer
     with Progress("start", session) as progress:
-        return session.ask("start", on_turn=progress.show)
+        return session.ask("start", comment=comment, on_turn=progress.show)
 
 
 def _follow(session: Session, address: str, run: int, quiet: bool) -> RunInfo:

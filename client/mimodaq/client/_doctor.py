@@ -15,7 +15,7 @@ from mimodaq.client._doctor_network import SSH_PORT, is_here, look_at_host, numb
 from mimodaq.client._exit import EXIT_GOOD, EXIT_NOT_GOOD
 from mimodaq.client._run import guarded, setup_path
 from mimodaq.client._streams import tell
-from mimodaq.client.session import Session, SessionError, Status
+from mimodaq.client.session import SessionError, Status
 from mimodaq.config import FunctionSpec, Setup, SetupErrors, load_setup
 from mimodaq.picoscope import Finding, probe
 from mimodaq.protocol.messages import Topic
@@ -152,7 +152,7 @@ def _ask(where: Where) -> _Cluster:
     """Everything the broker knows."""
     cluster = _Cluster()
     try:
-        with Session.connect(where.address, where.key, is_insecure=where.is_insecure, timeout_s=_PATIENCE_S) as session:
+        with where.session(_PATIENCE_S) as session:
             versions = session.inquire(Topic.ME).get("versions")
             cluster.network = measure(session)
             cluster.status = session.status()

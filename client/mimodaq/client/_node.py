@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from mimodaq.client._exit import EXIT_GOOD, EXIT_USAGE
 from mimodaq.node import Entry
+from mimodaq.system import red
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ def node(request: NodeRequest) -> int:
                 f"the broker {request.broker} is another host, so a key is needed. On the broker's host: mimodaq keys "
                 f"create {request.name} --role host; bring the file here: --key FILE. Or type --insecure for plain TCP"
             )
+        if request.is_insecure:
+            _print(Entry(time.time(), "warning", "node", NodeOptions.INSECURE), is_red=True)
         data = request.data.absolute()
         data.mkdir(parents=True, exist_ok=True)
         state = request.state or state_home() / f"node-{request.name}"
@@ -60,7 +64,7 @@ _PRIORITIES = {"error": 3, "warning": 4, "info": 6}
 """Of syslog; systemd reads them from the beginning of a line."""
 
 
-def _print(entry: Entry) -> None:
+def _print(entry: Entry, *, is_red: bool = False) -> None:
     """A line for the terminal; under systemd with the priority, and without the time, which the journal adds."""
     if "JOURNAL_STREAM" in os.environ:
         text = entry.text.replace("\n", "\n ")
@@ -68,6 +72,6 @@ def _print(entry: Entry) -> None:
     else:
         line = entry.line()
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(red(line, sys.stderr) if is_red else line, file=sys.stderr, flush=True)
     except OSError:
         return  # nobody reads it; the log of the run and the broker have it

@@ -20,6 +20,10 @@ class Progress:
     class Begun(Exception):
         """What was asked for has begun, and nobody wants to wait for its end."""
 
+        def __init__(self, text: str, run: int | None) -> None:
+            super().__init__(text)
+            self.run = run
+
     def __init__(self, command: str, session: Session, *, until_begun: bool = False) -> None:
         self._command, self._session, self._until_begun = command, session, until_begun
         self._is_terminal = sys.stderr.isatty()
@@ -45,7 +49,7 @@ class Progress:
                 case Cluster():
                     self._show(one)
                     if self._until_begun and one.aim in (State.STOPPING, State.ABORTING):
-                        raise self.Begun(f"run {one.run} is {one.aim.value}; see mimodaq status --watch")
+                        raise self.Begun(f"run {one.run} is {one.aim.value}; see mimodaq status --watch", one.run)
                 case _:
                     pass
 

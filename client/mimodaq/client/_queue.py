@@ -129,7 +129,7 @@ def _one(book: Book, spec: QueueSpec, hands: Hands, entry: Entry, wishes: list[i
 
 def _hands(request: QueueRequest, spec: QueueSpec, setup: Setup) -> Hands:
     if setup.hosts:
-        return HandsCluster(setup, spec.path.name, request.where)
+        return HandsCluster(setup, spec.path.name, request.where.of(setup))
     return HandsHere(setup, spec.path.stem, is_quiet=request.is_quiet)
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from mimodaq.client._cluster_commands import Where
+from mimodaq.client._cluster_commands import Choices, Where
 from mimodaq.client._queue_book import Outcome
 from mimodaq.client._queue_here import RunRefusedError, is_at_end
 from mimodaq.client.session import RestartedError, RunInfo, Session, UnreachableError
@@ -35,8 +35,8 @@ class HandsCluster:
 
     def begin(self, wanted: QueuedRun, place: str) -> None:
         """Configure the cluster and start a run. Raises RunRefusedError."""
-        with self._session() as session:
-            answer = session.configure(self._setup.path, wanted.overrides())
+        with self._where.session() as session:
+            answer = Choices.typed((), None).send(session, load_setup(self._setup.path, wanted.overrides()))
             if answer.ok:
                 answer = session.ask("start", comment=place)
         if not answer.ok:
@@ -47,7 +47,7 @@ class HandsCluster:
         is_told = False
         while True:
             try:
-                with self._session() as session:
+                with self._where.session() as session:
                     row = self._find(session, place)
                     while row is not None and row.verdict is None:
                         if is_stopping() and not is_told:
@@ -60,9 +60,6 @@ class HandsCluster:
                     raise
                 print(f"{error}. Trying again", file=sys.stderr)
                 time.sleep(_AGAIN_S)
-
-    def _session(self) -> Session:
-        return Session.connect(self._where.address, self._where.key, is_insecure=self._where.is_insecure)
 
     @staticmethod
     def _find(session: Session, place: str) -> RunInfo | None:

@@ -30,10 +30,22 @@ class RunRequest:
     headless: bool = False
     as_json: bool = False
     quiet: bool = False
-    broker: str = "127.0.0.1"
-    """For a setup with hosts."""
+    broker: str | None = None
+    """For a setup with hosts, as all that follows; None = the one that the setup names, or on this host."""
     key: Path | None = None
     insecure: bool = False
+    optional: Sequence[str] = ()
+    on_loss: str | None = None
+    comment: str = ""
+
+    def refuse_choices(self) -> None:
+        """Refuse what only a cluster can do. Raises UsageError."""
+        choices = {"--optional": self.optional, "--on-loss": self.on_loss, "--comment": self.comment}
+        typed = [name for name, value in choices.items() if value]
+        if typed:
+            raise UsageError(
+                f"{' and '.join(typed)}: only for a setup with hosts, which a broker carries out; {self.setup} has none"
+            )
 
 
 def setup_path(given: Path) -> Path:
@@ -74,8 +86,16 @@ def guarded(as_json: bool, work: Any) -> int:
 
 
 def loaded(request: RunRequest) -> Setup:
-    """The setup, with its warnings told. Raises SetupErrors, UsageError."""
-    setup = load_setup(setup_path(request.setup), request.overrides)
+    """The setup that was typed, if the rest fits to it, with its warnings told. Raises SetupErrors, UsageError."""
+    setup = setup_at(request.setup, request.overrides)
+    if not setup.hosts:
+        request.refuse_choices()
+    return setup
+
+
+def setup_at(path: Path, overrides: Sequence[str]) -> Setup:
+    """The setup meant by a path, with its warnings told. Raises SetupErrors, UsageError."""
+    setup = load_setup(setup_path(path), overrides)
     for warning in setup.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return setup
@@ -133,7 +153,6 @@ def run_in_lines(request: RunRequest, setup: Setup) -> int:
 
 
 def _run_on_cluster(request: RunRequest, setup: Setup) -> int:
-    from mimodaq.client._cluster_commands import Where
     from mimodaq.client._cluster_run import run as carry_out
 
     if request.output is not None:
@@ -141,8 +160,7 @@ def _run_on_cluster(request: RunRequest, setup: Setup) -> int:
             f"{setup.path.name} is for several hosts ({', '.join(setup.hosts)}); each writes below its own directory "
             "(mimodaq node NAME --data DIR), so --output cannot be used"
         )
-    where = Where(request.broker, request.key, request.insecure)
-    return carry_out(where, setup.path, request.overrides, request.as_json, request.quiet)
+    return carry_out(request, setup)
 
 
 @contextmanager
@@ -186,7 +204,10 @@ def check(path: Path, overrides: Sequence[str], as_json: bool) -> int:
         problems = check_functions(setup, is_here=False)  # the instruments may be on other hosts, or not plugged in yet
         if problems:
             raise SetupErrors(problems)
-        tell(json.dumps(as_values(setup)) if as_json else as_text(setup))
+        if as_json:
+            tell(json.dumps({**as_values(setup), "broker": setup.broker}))
+        else:
+            tell(as_text(setup) + (f"\n\n  broker  {setup.broker}" if setup.broker else ""))
         return EXIT_GOOD
 
     return guarded(as_json, work)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from mimodaq.client._session_log import LogOrder
-from mimodaq.client._session_values import News, RefusedError, RestartedError, SessionError
+from mimodaq.client._session_values import Me, News, RefusedError, RestartedError, SessionError
 from mimodaq.protocol import feed
 from mimodaq.protocol.codec import ProtocolError, decode, encode
 from mimodaq.protocol.messages import (
@@ -31,6 +31,7 @@ from mimodaq.protocol.messages import (
     Refused,
     Topic,
 )
+from mimodaq.protocol.states import CommandTable
 
 REPEAT_S: Final = 2.0
 RETRY_S: Final = 0.05
@@ -71,6 +72,12 @@ class Conversation:
 
     epoch: int = 0
     """Of the broker; 0 if it is not known yet."""
+    is_plain: bool = False
+    """What is said goes to another host without keys."""
+    me: Me | None = None
+    """Who the broker takes us for; asked again after each break of the connection."""
+    commands: CommandTable | None = None
+    """The table of this broker, if it was asked for."""
     _greeting: int = 0
     """Number of the question whether it is still the same broker; 0 if that is known. No command is given meanwhile."""
     _number: int = 0
@@ -162,6 +169,8 @@ class Conversation:
                 request = self._open.get(("info", number))
                 if is_ok and request is not None and request.what == Topic.ME.value:
                     self._met(number, content)
+                elif is_ok and request is not None and request.what == Topic.STATES.value:
+                    self.commands = CommandTable.of(content)
                 self._finish(("info", number), content, None if is_ok else RefusedError(str(content)))
             case LogBatch(lines, after, is_whole) if ("logs", after) in self._open:
                 self._finish(("logs", after), lines)
@@ -205,12 +214,15 @@ class Conversation:
             self._greeting = 0
         self._note_epoch(me["epoch"])
         self._log.note(me["log"])
+        said = Me.of(me)
+        self.me = replace(said, is_secure=said.is_secure and not self.is_plain)
 
     def _note_epoch(self, epoch: int) -> None:
         """A command is never given twice to two brokers: who has been replaced cannot answer."""
         before, self.epoch = self.epoch, epoch
         if before in (0, epoch):
             return
+        self.commands = None
         for key, request in list(self._open.items()):
             if isinstance(request.message, Ask):
                 text = f"{request.what}: the broker was started again before it could answer; see mimodaq status"

@@ -39,6 +39,11 @@ class Target:
     endpoints: Endpoints
     key: Key | None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether what is said goes to another host without keys."""
+        return self.key is None and not self.endpoints.is_local
+
 
 def targets(address: str, key: Path | Key | None, is_insecure: bool) -> list[Target]:
     """What is meant by what was typed, to be tried one after the other. Raises SessionError."""

@@ -44,7 +44,7 @@ class Me:
     name: str
     role: Role
     is_secure: bool
-    """False if the broker was told to let everybody in who can reach it."""
+    """False if the broker was told to let everybody in who can reach it, or is on another host and there is no key."""
     has_keys: bool
     epoch: int
     """Of this life of the broker."""

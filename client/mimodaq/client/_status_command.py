@@ -15,7 +15,7 @@ from rich.text import Text
 from mimodaq.client._cluster_commands import Where, guarded
 from mimodaq.client._exit import EXIT_GOOD
 from mimodaq.client._log_lines import COLOURS, as_text
-from mimodaq.client._status_texts import Picture, as_line, picture
+from mimodaq.client._status_texts import SILENT_S, Picture, as_line, picture
 from mimodaq.client._streams import tell
 from mimodaq.client.session import Session, Status, UnreachableError
 from mimodaq.protocol.messages import Cluster, LogLine, Report
@@ -36,10 +36,10 @@ def status(where: Where, watch: bool, as_json: bool) -> int:
             else:
                 found = session.status()
                 if as_json:
-                    tell(json.dumps(_plain(session, found), ensure_ascii=False, default=_value))
+                    tell(_as_json(session, found))
                 else:
                     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-                    console.print(picture(Picture(found, session.me, place.address)))
+                    console.print(picture(_seen(session, found, place.address)))
         return EXIT_GOOD
 
     try:
@@ -53,13 +53,12 @@ def _watch(session: Session, address: str, as_json: bool) -> None:
     found = session.status()
     if as_json or not sys.stdout.isatty():
         while True:
-            shown = json.dumps(_plain(session, found), ensure_ascii=False, default=_value) if as_json else ""
-            print(shown or as_line(Picture(found, session.me, address, session.silent_s)), flush=True)
+            print(_as_json(session, found) if as_json else as_line(_seen(session, found, address)), flush=True)
             found, _ = _renewed(session, found)
     console = Console(highlight=False)
     with Live(console=console, auto_refresh=False, transient=False) as live:
         while True:
-            live.update(picture(Picture(found, session.me, address, session.silent_s)), refresh=True)
+            live.update(picture(_seen(session, found, address)), refresh=True)
             found, lines = _renewed(session, found)
             for line in lines:
                 console.print(Text(as_text(line), style=COLOURS.get(line.level, "")))
@@ -71,7 +70,8 @@ def _renewed(session: Session, status: Status) -> tuple[Status, list[LogLine]]:
     lines: list[LogLine] = []
     is_new = False
     while not is_new:
-        news = session.news(_TICK_S)
+        until_silent_s = SILENT_S - session.silent_s
+        news = session.news(min(_TICK_S, until_silent_s) if until_silent_s > 0 else _TICK_S)
         for one in news:
             match one:
                 case Cluster():
@@ -88,13 +88,27 @@ def _renewed(session: Session, status: Status) -> tuple[Status, list[LogLine]]:
     return Status(cluster, {name: report for name, report in reports.items() if name in known}), lines
 
 
-def _plain(session: Session, status: Status) -> dict[str, Any]:
-    return {
+def _seen(session: Session, status: Status, address: str) -> Picture:
+    return Picture(status, session.me, address, session.silent_s, _possible(session, status))
+
+
+def _possible(session: Session, status: Status) -> list[str]:
+    """The commands that are possible, as the broker judges."""
+    try:
+        return session.commands().possible(status.cluster.aim)
+    except UnreachableError:
+        return []  # it has gone again
+
+
+def _as_json(session: Session, status: Status) -> str:
+    plain = {
         "me": dataclasses.asdict(session.me),
         "silent_s": session.silent_s,
         "cluster": dataclasses.asdict(status.cluster),
+        "possible": _possible(session, status),
         "reports": {name: dataclasses.asdict(report) for name, report in sorted(status.reports.items())},
     }
+    return json.dumps(plain, ensure_ascii=False, default=_value)
 
 
 def _value(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from mimodaq.client.session import Me, Status
 from mimodaq.protocol.messages import NodeLine, Report
 from mimodaq.protocol.states import State
 
-SILENT_S: Final = 2.5
+SILENT_S: Final = 1.8
 """A broker is heard once a second; what is older than this is history."""
 _CLOCK_OFF_S: Final = 0.05
 _FULL: Final = 0.9
@@ -37,6 +37,8 @@ class Picture:
     me: Me
     address: str
     silent_s: float = 0.0
+    possible: Sequence[str] = ()
+    """Commands, by the table of the broker."""
 
     @property
     def is_old(self) -> bool:
@@ -79,6 +81,8 @@ def _head(what: Picture) -> Iterator[Text]:
         line.append(f"   setup {cluster.setup_id[:12]}", style="dim")
     line.append(f"   in charge: {cluster.in_charge or 'nobody'}", style="dim")
     yield line
+    if what.possible and not what.is_old:
+        yield Text(f"possible now: {', '.join(what.possible)}", style="dim")
     if cluster.text:
         yield Text(cluster.text, style="yellow")
     for reason in cluster.reasons:
@@ -167,7 +171,7 @@ def _buffers(reports: list[Report]) -> Table:
 
 def _links(reports: list[Report]) -> Table:
     table = _table(
-        "link", "host", "", "rate", "behind", "unacked", "again", "reconnects", "RTT", left={"link", "host", ""}
+        "link", "host", "", "rate", "data", "behind", "unacked", "again", "reconnects", "RTT", left={"link", "host", ""}
     )
     for report in reports:
         for link in report.links:
@@ -176,6 +180,7 @@ def _links(reports: list[Report]) -> Table:
                 report.node,
                 Text("up") if link.connected else Text("DOWN", style="bold red"),
                 rate(link.rate_hz),
+                size(link.bytes_per_s) + "/s",
                 count(link.lag),
                 count(link.unacknowledged),
                 count(link.redelivered),

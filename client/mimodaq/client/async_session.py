@@ -29,6 +29,7 @@ from mimodaq.keys import Key
 from mimodaq.protocol.codec import ProtocolError
 from mimodaq.protocol.messages import Answer, Ask, Cluster, LogLine, Topic
 from mimodaq.protocol.parts import OnLoss
+from mimodaq.protocol.states import OURS, CommandTable
 
 if TYPE_CHECKING:
     from mimodaq.client._histogram import FieldHistogram
@@ -49,12 +50,11 @@ class AsyncSession:
         """Who this client is; None on a connection without keys."""
         self._sockets = connect(self._context, aim.endpoints, aim.key)
         self._diagnosis = Diagnosis(aim.endpoints, aim.key)
-        self._conversation = Conversation()
+        self._conversation = Conversation(is_plain=aim.is_plain)
         self._waiting: dict[Request, asyncio.Future[None]] = {}
         self._news: asyncio.Queue[News] = asyncio.Queue(_NEWS_KEPT)
         self._wake = asyncio.Event()
         self._heard = time.monotonic()
-        self._me: Me | None = None
         self._failure: SessionError | None = None
         self._known = Known()
         self._has_news = asyncio.Event()
@@ -89,7 +89,7 @@ class AsyncSession:
         raise AssertionError("there is one at least")
 
     async def _greet(self, timeout_s: float) -> None:
-        self._me = Me.of(await self._result(self._conversation.inquire(Topic.ME, 1, None), timeout_s))
+        await self._result(self._conversation.inquire(Topic.ME, 1, None), timeout_s)
 
     async def close(self) -> None:
         """End the session; what the broker was told goes on."""
@@ -111,8 +111,8 @@ class AsyncSession:
     @property
     def me(self) -> Me:
         """Who the broker takes this client for."""
-        assert self._me is not None, "set when connected"
-        return self._me
+        assert self._conversation.me is not None, "set when connected"
+        return self._conversation.me
 
     @property
     def silent_s(self) -> float:
@@ -224,6 +224,12 @@ class AsyncSession:
         """All about one run. Raises RefusedError if there is none of this number."""
         return RunInfo.of(await self.inquire(Topic.RUN, run=number))
 
+    async def commands(self) -> CommandTable:
+        """As `Session.commands`."""
+        if self._conversation.commands is None:
+            await self.inquire(Topic.STATES)
+        return self._conversation.commands or OURS
+
     async def inquire(self, what: Topic, *, limit: int = 100, run: int | None = None) -> Any:
         """Plain values about something; see `Topic`."""
         return await self._result(self._conversation.inquire(what, limit, run), None)
@@ -240,7 +246,7 @@ class AsyncSession:
                 if request.is_done:
                     return request.answer()
                 self._look_after_tasks()
-                if self._me is None and self._diagnosis.is_hopeless():
+                if self._conversation.me is None and self._diagnosis.is_hopeless():
                     raise self._diagnosis.error()
                 waited_s = time.monotonic() - begin
                 if (timeout_s is not None and waited_s >= timeout_s) or min(self.silent_s, waited_s) > SILENT_S:
@@ -259,7 +265,7 @@ class AsyncSession:
                 task.result()
 
     def _silence(self, what: str) -> SessionError:
-        if self._me is None or self._diagnosis.is_hopeless():
+        if self._conversation.me is None or self._diagnosis.is_hopeless():
             return self._diagnosis.error()
         return UnreachableError(
             f"{what}: the broker at {self._diagnosis.endpoints} has not answered. What it was told may go on"

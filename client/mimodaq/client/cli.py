@@ -66,7 +66,10 @@ def run(
     headless: Annotated[bool, typer.Option("--headless", help="Plain lines instead of the screens.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No rates, only what is written to the log.")] = False,
     json_: Json = False,
-    broker: _cluster_cli.Broker = _cluster_cli.HERE,
+    comment: _cluster_cli.Comment = "",
+    optional: _cluster_cli.Optional = None,
+    on_loss: _cluster_cli.OnLoss = None,
+    broker: _cluster_cli.BrokerOrSetup = None,
     key: _cluster_cli.KeyFile = None,
     insecure: _cluster_cli.Insecure = False,
 ) -> None:
@@ -78,7 +81,9 @@ def run(
     Without a terminal, or with --headless, --quiet, --json: lines. Keys: P pause, R resume, S or E stop. Ctrl-C stops
     and saves; a second Ctrl-C aborts.
 
-    A setup with hosts is carried out by the node daemons of these hosts: --broker says where their broker is.
+    A setup with hosts is carried out by the node daemons of these hosts; --broker, or broker: in the setup, says where
+    their broker is. --comment, --optional and --on-loss are for such setups. --json then tells what the broker knows:
+    not run_dir, files, figures and live time, which are in run.json of each host.
 
     Exit codes: 0 the run is good, 1 it ended but is not good, 2 wrong usage or setup (see stderr).
     """
@@ -89,7 +94,9 @@ def run(
         overrides.append(f"runevents={events}")
     if duration is not None:
         overrides.append(f"runtime={duration}")
-    request = RunRequest(setup, overrides, output, headless, json_, quiet, broker, key, insecure)
+    request = RunRequest(
+        setup, overrides, output, headless, json_, quiet, broker, key, insecure, optional or (), on_loss, comment
+    )
     if wants_screens(request):
         from mimodaq.tui import run as carry_out
     else:
@@ -205,7 +212,7 @@ def queue(
     status: Annotated[bool, typer.Option("--status", help="Show what has become of each run.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No rates.")] = False,
     json_: Json = False,
-    broker: _cluster_cli.Broker = _cluster_cli.HERE,
+    broker: _cluster_cli.BrokerOrSetup = None,
     key: _cluster_cli.KeyFile = None,
     insecure: _cluster_cli.Insecure = False,
 ) -> None:
@@ -220,7 +227,7 @@ def queue(
     from mimodaq.client._queue import QueueRequest
     from mimodaq.client._queue import queue as carry_out
 
-    where = Where(broker, key, insecure)
+    where = Where.typed(broker, key, insecure)
     raise typer.Exit(carry_out(QueueRequest(file, dry_run, status, json_, quiet, where)))
 
 
@@ -233,9 +240,7 @@ def doctor(
         float | None, typer.Option(min=0.0, metavar="HZ", help="Expected rate of triggers: can disk and network do it?")
     ] = None,
     set_: Set = None,
-    broker: Annotated[
-        str | None, typer.Option("--broker", envvar="MIMODAQ_BROKER", metavar="ADDRESS[:PORT]", help="Its broker.")
-    ] = None,
+    broker: _cluster_cli.BrokerOrSetup = None,
     key: _cluster_cli.KeyFile = None,
     insecure: _cluster_cli.Insecure = False,
     ssh_port: Annotated[int, typer.Option(help="Where SSH listens on the hosts.")] = 22,
@@ -252,7 +257,9 @@ def doctor(
     from mimodaq.client._doctor import DoctorRequest
     from mimodaq.client._doctor import doctor as carry_out
 
-    where = Where(broker or _cluster_cli.HERE, key, insecure)
+    where = Where.typed(broker, key, insecure)
+    if setup is not None:
+        where = where.of_setup_at(setup, set_ or ())
     raise typer.Exit(carry_out(DoctorRequest(setup, set_ or [], rate, where, broker is not None, json_, ssh_port)))
 
 

@@ -43,6 +43,7 @@ from mimodaq.keys import Key
 from mimodaq.protocol.codec import ProtocolError
 from mimodaq.protocol.messages import Answer, Ask, Cluster, LogLine, Topic
 from mimodaq.protocol.parts import OnLoss
+from mimodaq.protocol.states import OURS, CommandTable
 
 if TYPE_CHECKING:
     from mimodaq.client._histogram import FieldHistogram
@@ -79,10 +80,9 @@ class Session:
         """Who this client is; None on a connection without keys."""
         self._sockets = connect(self._context, aim.endpoints, aim.key)
         self._diagnosis = Diagnosis(aim.endpoints, aim.key)
-        self._conversation = Conversation()
+        self._conversation = Conversation(is_plain=aim.is_plain)
         self._news: deque[News] = deque(maxlen=_NEWS_KEPT)
         self._heard = time.monotonic()
-        self._me: Me | None = None
         self._known = Known()
 
     @classmethod
@@ -116,7 +116,7 @@ class Session:
         raise AssertionError("there is one at least")
 
     def _greet(self, timeout_s: float) -> None:
-        self._me = Me.of(self._result(self._conversation.inquire(Topic.ME, 1, None), timeout_s))
+        self._result(self._conversation.inquire(Topic.ME, 1, None), timeout_s)
 
     def renew_me(self) -> Me:
         """Ask again who the broker takes this client for: another one may have taken over, with other rules."""
@@ -142,8 +142,8 @@ class Session:
     @property
     def me(self) -> Me:
         """Who the broker takes this client for."""
-        assert self._me is not None, "set when connected"
-        return self._me
+        assert self._conversation.me is not None, "set when connected"
+        return self._conversation.me
 
     def ask(
         self,
@@ -290,6 +290,12 @@ class Session:
         """All about one run. Raises RefusedError if there is none of this number."""
         return RunInfo.of(self.inquire(Topic.RUN, run=number))
 
+    def commands(self) -> CommandTable:
+        """Which command is possible when, as the broker judges; its table is asked for once in its life."""
+        if self._conversation.commands is None:
+            self.inquire(Topic.STATES)
+        return self._conversation.commands or OURS
+
     def inquire(self, what: Topic, *, limit: int = 100, run: int | None = None) -> Any:
         """Plain values about something; see `Topic`."""
         return self._result(self._conversation.inquire(what, limit, run), None)
@@ -306,7 +312,7 @@ class Session:
                     on_turn()
                 if request.is_done:
                     return request.answer()
-                if self._me is None and self._diagnosis.is_hopeless():
+                if self._conversation.me is None and self._diagnosis.is_hopeless():
                     raise self._diagnosis.error()
                 if time.monotonic() >= until or self.silent_s > SILENT_S:
                     raise self._silence(min(self.silent_s, SILENT_S), request.what)
@@ -314,7 +320,7 @@ class Session:
             self._conversation.drop(request)
 
     def _silence(self, silent_s: float, what: str = "") -> SessionError:
-        if self._me is None or self._diagnosis.is_hopeless():
+        if self._conversation.me is None or self._diagnosis.is_hopeless():
             return self._diagnosis.error()
         what = what or "listening"
         if self.silent_s > SILENT_S:

@@ -25,7 +25,7 @@ from ._commands import Commands
 from ._dialogs import Shown
 from ._following import FollowingApp
 from ._help import help_lines
-from ._keys import COMMANDS, GENERAL, PANES, Key, possible
+from ._keys import COMMANDS, GENERAL, PANES, Key
 from ._panes import OverviewPane
 from ._theme import NAMES, THEMES
 
@@ -75,7 +75,7 @@ class OperatorApp(Commands, FollowingApp):
                 if self._has_bell:
                     self.bell()
             case "pause" | "stop":
-                if possible(act.action, self.model.snapshot, self.feed.operator, self.feed.may_command) is None:
+                if self.why_not(act.action) is None:
                     self._send_for(act.action, alarm.text)
             case "command":
                 self._run_program(*alarm.rule.command, alarm.text)
@@ -177,11 +177,10 @@ class OperatorApp(Commands, FollowingApp):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: what is possible now."""
-        snapshot, operator, may_command = self.model.snapshot, self.feed.operator, self.feed.may_command
         for key in COMMANDS:
-            if possible(key.command, snapshot, operator, may_command) is None:
+            if self.why_not(key.command) is None:
                 yield SystemCommand(key.label, self.about(key), self._doing(key.action))
-        if possible("shutdown", snapshot, operator, may_command) is None:
+        if self.why_not("shutdown") is None:
             yield SystemCommand("Shutdown…", "end all daemons and the broker", self.action_shutdown_cluster)
         for pane in PANES:
             yield SystemCommand(pane.title, f"screen {pane.digit}", self._doing(f"pane('{pane.name}')"))

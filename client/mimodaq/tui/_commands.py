@@ -13,7 +13,6 @@ from mimodaq.tui.render import Line, checks
 from mimodaq.watch import Check, Grade, preflight
 
 from ._dialogs import AskText, Confirm, TypeToConfirm
-from ._keys import possible
 from ._start_dialog import StartRun
 from ._wishes import Change, WishError, Wishes, as_configured, change_of
 from .feed import Choices, FeedError
@@ -35,7 +34,7 @@ class Commands:
     def refuse(self, command: str) -> bool:
         """Tell why `command` is not possible now; false if it is."""
         me = self._me
-        why_not = possible(command, me.model.snapshot, me.feed.operator, me.feed.may_command)
+        why_not = me.why_not(command)
         if why_not:
             me.say(why_not)
         return why_not is not None
@@ -107,7 +106,8 @@ class Commands:
 
     def _checks(self, width: int, change: Callable[[], Change | None]) -> tuple[Sequence[Line], bool]:
         me = self._me
-        points = preflight(me.model.snapshot, me.model.alarm_list, me.model.disk_left_s, me.feed.operator)
+        model = me.model
+        points = preflight(model.snapshot, model.commands, model.alarm_list, model.disk_left_s, me.feed.operator)
         try:
             wanted = change()
         except WishError as error:
@@ -119,10 +119,8 @@ class Commands:
     @work(group="command")
     async def action_hold_run(self) -> None:
         """Pause or resume, whichever is possible; reversible, so nothing is asked."""
-        cluster = self._me.model.snapshot.cluster
         me = self._me
-        can_resume = possible("resume", me.model.snapshot, me.feed.operator, me.feed.may_command) is None
-        command = "resume" if cluster and can_resume else "pause"
+        command = "resume" if me.why_not("resume") is None else "pause"
         if not self.refuse(command):
             await self.send(command)
 

@@ -24,6 +24,8 @@ class FollowingApp(FrameApp):
     """The part of the app that listens; what rules want done is handed to `act`."""
 
     _setup_id: str | None = None
+    _epoch: int | None = None
+    """Of the broker whose table of commands is known."""
     _judged_at = float("-inf")
 
     def act(self, act: Act) -> None:
@@ -74,6 +76,16 @@ class FollowingApp(FrameApp):
             self._setup_id = None  # the broker has named one, so it will have it: ask again
         self.draw()
 
+    @work(group="commands", exclusive=True)
+    async def _know_commands(self) -> None:
+        """What the broker says is possible when."""
+        try:
+            self.model.commands = await self.feed.commands()
+        except FeedError as error:
+            self._epoch = None  # ask again
+            self.say(str(error), is_bad=True)
+        self.draw()
+
     def tick(self) -> None:
         """Nothing may look live when nothing comes."""
         if self.feed.now() - self._judged_at >= _JUDGE_S:
@@ -92,6 +104,9 @@ class FollowingApp(FrameApp):
         if snapshot.cluster and not snapshot.is_stale and snapshot.cluster.setup_id != self._setup_id:
             self._setup_id = snapshot.cluster.setup_id
             self._know_setup()
+        if snapshot.cluster and not snapshot.is_stale and snapshot.cluster.epoch != self._epoch:
+            self._epoch = snapshot.cluster.epoch
+            self._know_commands()
         for act in acts:
             self.act(act)
         return bool(acts)

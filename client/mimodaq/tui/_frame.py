@@ -15,7 +15,7 @@ from mimodaq.protocol.messages import LogLine
 from mimodaq.watch import DEFAULT_RULES, Rule
 
 from ._dialogs import Dialog
-from ._keys import PANES, footer_keys
+from ._keys import PANES, footer_keys, possible
 from ._model import Model
 from ._panes import (
     AlarmsPane,
@@ -119,6 +119,11 @@ class FrameApp(App[None]):
         """The alarm in the alarm line."""
         return next((a.number for a in self.model.alarm_list if not a.is_acknowledged), None)
 
+    def why_not(self, command: str) -> str | None:
+        """Why the operator cannot give `command` now; None if it is possible."""
+        model, feed = self.model, self.feed
+        return possible(command, model.snapshot, model.commands, feed.operator, feed.may_command)
+
     def draw(self) -> None:
         """Show what is known."""
         base = self._base
@@ -127,7 +132,7 @@ class FrameApp(App[None]):
         self._drawn_at = self.feed.now()
         width, height = self.size
         snapshot = self.model.snapshot
-        bar = self.model.bar(is_frozen=self.is_frozen, is_replay=self.feed.is_replay)
+        bar = self.model.bar(is_frozen=self.is_frozen, is_replay=self.feed.is_replay, is_secure=self.feed.is_secure)
         base.query_one("#state", Lines).show([state_bar(snapshot, bar, width)])
         is_small = width < _SMALLEST[0] or height < _SMALLEST[1]
         base.query_one("#small").display = is_small
@@ -151,11 +156,8 @@ class FrameApp(App[None]):
         said, at = self._said
         shown = said if self.feed.now() - at < _TOLD_S else ""
         name = self.pane.id or ""
-        keys = list(
-            footer_keys(
-                name, self.model.snapshot, self.feed.operator, self.feed.may_command, self.first_alarm is not None
-            )
-        )
+        model, feed, has_alarm = self.model, self.feed, self.first_alarm is not None
+        keys = list(footer_keys(name, model.snapshot, model.commands, feed.operator, feed.may_command, has_alarm))
         self._base.query_one("#foot", Lines).show([footer(keys, shown, self.size.width)])
 
     def say(self, text: str, *, is_bad: bool = False) -> None:

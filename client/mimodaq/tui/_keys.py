@@ -1,6 +1,6 @@
 """Which key does what, where, and when it is offered: bindings, footers and help are made from this table.
 
-Whether a command of the operator is possible is asked of `mimodaq.protocol.states`, never written here.
+Whether a command of the operator is possible is asked of the broker's `CommandTable`, never written here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mimodaq.protocol.states import State, refusal
+from mimodaq.protocol.states import CommandTable, State
 from mimodaq.watch import Snapshot
 
 EVERYWHERE: Final = ""
@@ -121,7 +121,7 @@ RESERVED: Final = frozenset("rpxXcamAqSBT")
 """Letters that mean the same on every screen."""
 
 
-def possible(command: str, snapshot: Snapshot, operator: str, may_command: bool) -> str | None:
+def possible(command: str, snapshot: Snapshot, commands: CommandTable, operator: str, may_command: bool) -> str | None:
     """Why the operator cannot give `command` now; None if it is possible."""
     if not may_command:
         return f"{command}: watching only"
@@ -130,16 +130,16 @@ def possible(command: str, snapshot: Snapshot, operator: str, may_command: bool)
     holder = snapshot.cluster.in_charge
     if holder and holder != operator:
         return f"{command}: {holder} is in charge; c takes control"
-    return refusal(command, snapshot.cluster.aim)  # as the broker judges: a lost node makes no state of a run
+    return commands.refusal(command, snapshot.cluster.aim)  # as the broker judges: a lost node makes no state of a run
 
 
 def footer_keys(
-    pane: str, snapshot: Snapshot, operator: str, may_command: bool, has_alarm: bool
+    pane: str, snapshot: Snapshot, commands: CommandTable, operator: str, may_command: bool, has_alarm: bool
 ) -> Iterator[tuple[str, str]]:
     """Key and label of what can be done now, most important first."""
     for key in COMMANDS:
         is_rare = key.command in {"reset", "arm"} and snapshot.state not in {State.ERROR, State.CONFIGURED}
-        if not is_rare and possible(key.command, snapshot, operator, may_command) is None:
+        if not is_rare and possible(key.command, snapshot, commands, operator, may_command) is None:
             yield key.shown, key.label
     if has_alarm:
         yield "a", "Ack"
@@ -150,7 +150,7 @@ def footer_keys(
         yield "m", "Mark…"
     yield "?", "Help"
     for key in keys_of(pane):
-        if key.shown and (not key.command or possible(key.command, snapshot, operator, may_command) is None):
+        if key.shown and (not key.command or possible(key.command, snapshot, commands, operator, may_command) is None):
             yield key.shown, key.label
 
 

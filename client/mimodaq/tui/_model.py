@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mimodaq.config import Setup
 from mimodaq.protocol.messages import LogLine
 from mimodaq.protocol.parts import OnLoss
+from mimodaq.protocol.states import OURS, CommandTable
 from mimodaq.tui.feed import Choices, Message
 from mimodaq.tui.render import Bar
 from mimodaq.watch import (
@@ -39,6 +40,8 @@ class Model:
     alarm_list: list[Alarm] = field(default_factory=list)
     setup: Setup | None = None
     graph: Graph | None = None
+    commands: CommandTable = OURS
+    """That of the broker, as soon as it has come."""
     alarms: Alarms = field(init=False)
     _on_loss: OnLoss = OnLoss.PAUSE
     _assembler: Assembler = field(default_factory=Assembler)
@@ -83,7 +86,7 @@ class Model:
         """What was chosen beside the setup, as far as it is known."""
         return Choices(tuple(line.node for line in self.snapshot.nodes if line.is_optional), self._on_loss)
 
-    def bar(self, *, is_frozen: bool = False, is_replay: bool = False) -> Bar:
+    def bar(self, *, is_frozen: bool = False, is_replay: bool = False, is_secure: bool = True) -> Bar:
         """What the state bar says beside the snapshot."""
         waiting = [alarm for alarm in self.alarm_list if alarm.is_active or not alarm.is_acknowledged]
         setup = self.setup
@@ -97,6 +100,7 @@ class Model:
             events_limit=setup.events_limit if setup else None,
             is_frozen=is_frozen,
             is_replay=is_replay,
+            is_secure=is_secure,
         )
 
     @property

@@ -30,7 +30,7 @@ from mimodaq.protocol.codec import decode, encode
 from mimodaq.protocol.counts import Counts
 from mimodaq.protocol.messages import Answer, Ask, Cluster, LogLine, NodeLine, Report
 from mimodaq.protocol.parts import BufferLine, ClockLine, HostLine
-from mimodaq.protocol.states import State
+from mimodaq.protocol.states import OURS, CommandTable, State
 
 from .feed import Choices, FeedError, Message, RunSummary, Sample
 
@@ -48,6 +48,7 @@ class LargeFeed:
     operator: str = "anna"
     may_command: bool = True
     is_replay: bool = False
+    is_secure: bool = True
     spent_s: float = 0.0
     """Processor time for inventing and encoding, which a viewer would not do."""
     _counts: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -78,6 +79,10 @@ class LargeFeed:
     async def command(self, ask: Ask) -> Answer:
         """Refused."""
         return Answer(ask.number, False, "this is a benchmark")
+
+    async def commands(self) -> CommandTable:
+        """The usual."""
+        return OURS
 
     async def runs(self) -> Sequence[RunSummary]:
         """None."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from mimodaq.protocol.counts import Counts
 from mimodaq.protocol.messages import Answer, Ask, Cluster, LogLine, Report
 from mimodaq.protocol.parts import OnLoss
+from mimodaq.protocol.states import CommandTable
 
 Message = Cluster | Report | LogLine
 """What a feed gives by itself."""
@@ -77,6 +78,11 @@ class Feed(Protocol):
     """False for observers and recordings."""
     is_replay: bool
 
+    @property
+    def is_secure(self) -> bool:
+        """False if everybody who can reach the broker, or the way to it, can command."""
+        ...
+
     def now(self) -> float:
         """Monotonic seconds of the feed; all times of snapshots are in it."""
         ...
@@ -95,6 +101,10 @@ class Feed(Protocol):
 
     async def command(self, ask: Ask) -> Answer:
         """Have a command carried out; the answer comes when it is done, has failed or was refused."""
+        ...
+
+    async def commands(self) -> CommandTable:
+        """Which command is possible when, as the broker judges."""
         ...
 
     async def runs(self) -> Sequence[RunSummary]:

@@ -25,6 +25,7 @@ from mimodaq.client.session import RefusedError, RunInfo, Session, SessionError
 from mimodaq.protocol.counts import Counts
 from mimodaq.protocol.messages import Answer, Ask, LogLine, Topic
 from mimodaq.protocol.parts import OnLoss
+from mimodaq.protocol.states import CommandTable
 
 from .feed import Choices, FeedError, Message, RunSummary, Sample
 
@@ -53,6 +54,11 @@ class LiveFeed:
         self._session, self._address = session, address
         self.operator = session.me.name
         self.may_command = may_command and session.me.may_command
+
+    @property
+    def is_secure(self) -> bool:
+        """As the broker that is there now has said."""
+        return self._session.me.is_secure
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -87,6 +93,13 @@ class LiveFeed:
             )
         except SessionError as error:
             return Answer(ask.number, False, str(error))
+
+    async def commands(self) -> CommandTable:
+        """The table of the broker."""
+        try:
+            return await self._session.commands()
+        except SessionError as error:
+            raise FeedError(str(error)) from error
 
     async def runs(self) -> Sequence[RunSummary]:
         """The run database."""

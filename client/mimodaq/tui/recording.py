@@ -18,6 +18,7 @@ import msgpack
 from mimodaq.protocol.codec import ProtocolError, decode, encode
 from mimodaq.protocol.counts import Counts
 from mimodaq.protocol.messages import Answer, Ask, Cluster, LogLine, Report
+from mimodaq.protocol.states import OURS, CommandTable
 
 from .feed import Choices, Feed, FeedError, Message, RunSummary, Sample
 
@@ -35,6 +36,11 @@ class RecordedFeed:
         self.operator, self.may_command, self.is_replay = feed.operator, feed.may_command, feed.is_replay
         self._setup_id: str | None = None
         self._logged: frozenset[LogLine] = frozenset()
+
+    @property
+    def is_secure(self) -> bool:
+        """As the feed."""
+        return self._feed.is_secure
 
     def now(self) -> float:
         """As the feed."""
@@ -79,6 +85,10 @@ class RecordedFeed:
     async def command(self, ask: Ask) -> Answer:
         """As the feed."""
         return await self._feed.command(ask)
+
+    async def commands(self) -> CommandTable:
+        """As the feed."""
+        return await self._feed.commands()
 
     async def runs(self) -> Sequence[RunSummary]:
         """As the feed."""
@@ -131,6 +141,7 @@ class ReplayFeed:
 
     may_command = False
     is_replay = True
+    is_secure = True
 
     def __init__(self, path: Path, speed: float = 1.0) -> None:
         self._path, self._speed = path, speed
@@ -185,6 +196,10 @@ class ReplayFeed:
     async def command(self, ask: Ask) -> Answer:
         """Refused: the past cannot be commanded."""
         return Answer(ask.number, False, f"{ask.command}: this is a recording")
+
+    async def commands(self) -> CommandTable:
+        """Not in a recording, and of no use there."""
+        return OURS
 
     async def runs(self) -> Sequence[RunSummary]:
         """As they were when the recording began."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mimodaq.protocol.messages import NodeLine
-from mimodaq.protocol.states import refusal
+from mimodaq.protocol.states import CommandTable
 
 from ._alarms import Alarm
 from ._rules import Level
@@ -31,17 +31,21 @@ class Check:
     text: str
 
 
-def preflight(snapshot: Snapshot, alarms: Sequence[Alarm], disk_left_s: float | None, operator: str) -> list[Check]:
-    """All points, in the order they are worth reading."""
-    return list(_checks(snapshot, alarms, disk_left_s, operator))
+def preflight(
+    snapshot: Snapshot, commands: CommandTable, alarms: Sequence[Alarm], disk_left_s: float | None, operator: str
+) -> list[Check]:
+    """All points, in the order they are worth reading; `commands` is the broker's table."""
+    return list(_checks(snapshot, commands, alarms, disk_left_s, operator))
 
 
-def _checks(snapshot: Snapshot, alarms: Sequence[Alarm], disk_left_s: float | None, operator: str) -> Iterator[Check]:
+def _checks(
+    snapshot: Snapshot, commands: CommandTable, alarms: Sequence[Alarm], disk_left_s: float | None, operator: str
+) -> Iterator[Check]:
     cluster = snapshot.cluster
     if cluster is None or snapshot.is_stale:
         yield Check(Grade.BLOCKING, f"no contact to the broker for {snapshot.age_s:.0f} s")
         return
-    why_not = refusal("start", cluster.aim)
+    why_not = commands.refusal("start", cluster.aim)
     yield Check(Grade.BLOCKING, why_not) if why_not else Check(Grade.OK, f"cluster is {cluster.state.value}")
     if cluster.in_charge and cluster.in_charge != operator:
         yield Check(Grade.BLOCKING, f"{cluster.in_charge} is in charge: take control (c) first")

@@ -14,8 +14,8 @@ from typing import Final
 from mimodaq.protocol.messages import Cluster, NodeLine, Report
 from mimodaq.protocol.states import State
 
-STALE_S: Final = 2.5
-"""Without word from the broker for so long, nothing that is shown may look live."""
+STALE_S: Final = 1.8
+"""Without word from the broker, which speaks once a second, for so long nothing that is shown may look live."""
 
 
 @dataclass(frozen=True, slots=True)

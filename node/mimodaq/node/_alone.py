@@ -69,7 +69,7 @@ class NodeAlone(Node):
     def _close_books(self, effect: events.CloseBooks) -> None:
         assert self._host is not None
         effect = replace(effect, reasons=reasons_in_words(effect.reasons))
-        self._background.do(partial(close_books, effect, self._host, self._facts(self._host), None))
+        self._background.do(partial(close_books, effect, self._host, self._facts(self._host)))
 
     def _clear(self) -> None:
         if self._host is not None and self._log is not None:

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,6 +31,7 @@ from mimodaq.node._hostrun import TICK_S, HostRun, Surroundings
 from mimodaq.node._liaison import Fetched, Liaison
 from mimodaq.node._links import LinkJobs
 from mimodaq.node._log import LOG, Entry, RunLog
+from mimodaq.node._log_limit import LogLimit
 from mimodaq.node._options import NodeOptions
 from mimodaq.node._record import Books, RunFacts
 from mimodaq.node._rundir import RECORD
@@ -100,10 +101,14 @@ class Node:
         self._setup: Setup | None = None
         self._plan: ClusterPlan | None = None
         self._log: RunLog | None = None
+        self._limit = LogLimit()
+        self._log_problem = ""
         self._shm = ShmWatch()
         self._looked_at = self._figures_at = float("-inf")
         self._is_at_disks = False
         self._is_leaving = False
+        self._leaves_by = ""
+        """The signal that has made it leave."""
         self._notifier = Notifier()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -117,15 +122,18 @@ class Node:
         """Serve until told to leave, by the broker or by `leave`."""
         try:
             self._boot()
+            if self._options.is_insecure:
+                self._to_broker(Entry(time.time(), "warning", "node", NodeOptions.INSECURE))
             self._notifier.ready(f"node {self._options.name}, broker {self._options.broker}")
             while not self._is_leaving or self._brain.state is State.ABORTING:  # what is being ended is ended first
                 self.step()
         finally:
             self._close()
 
-    def leave(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+    def leave(self, number: int = 0, _frame: FrameType | None = None) -> None:
         """Leave soon; may be called from a signal handler. A run goes on, and the next daemon takes it over."""
         self._is_leaving = True
+        self._leaves_by = signal.Signals(number).name if number else ""
         os.write(self._wake_write, b"!")
 
     def step(self) -> None:
@@ -198,7 +206,7 @@ class Node:
 
     def _close_books(self, effect: events.CloseBooks) -> None:
         assert self._host is not None
-        self._background.do(partial(close_books, effect, self._host, self._facts(self._host), self._broker.clock))
+        self._background.do(partial(close_books, effect, self._host, self._facts(self._host)))
 
     def _remember(self, memory: Memory) -> None:
         try:
@@ -246,7 +254,7 @@ class Node:
         setup, cluster = self._setup, self._plan
         assert setup is not None
         assert cluster is not None
-        around = Surroundings(self._selector, partial(self._emit, run), self._say, self._options.orphans_s)
+        around = Surroundings(self._selector, partial(self._emit, run), self._say, self._options.orphans_s, self._hear)
         partition = self._partition(run)
         window = self._options.window
         has_jobs = bool(setup.hosts or window)
@@ -280,6 +288,7 @@ class Node:
     def _clear(self) -> None:
         """End the processes of the run; what else there is of it goes when nothing works on it any more."""
         self._broker.fetch_no_more()
+        self._tell_left_out(is_end=True)
         host, self._host = self._host, None
         log, self._log = self._log, None
         if host is not None:
@@ -291,6 +300,9 @@ class Node:
     def _look(self, now: float) -> None:
         host = self._host
         self._broker.look_at_clock()
+        self._tell_left_out()
+        if host is not None and host.setup.hosts and self._broker.clock is not None:
+            host.is_news |= host.books.clock.note(self._broker.clock)
         is_in_run = host is not None and bool(host.rings.by_name) and self._brain.part is not None
         if host is not None and is_in_run and not self._brain.is_closing:
             host.look()
@@ -396,6 +408,7 @@ class Node:
 
     def _close(self) -> None:
         self._notifier.stopping()
+        self._say_farewell()
         if self._host is not None:
             self._host.leave()
         for result in self._background.close():
@@ -409,13 +422,51 @@ class Node:
             self._log.close()
         self._state.release()
 
+    # -- the log ------------------------------------------------------------------------------------------------------
+
+    def _say_farewell(self) -> None:
+        """Say that it leaves, and what goes on, if somebody may start it again."""
+        self._tell_left_out(is_end=True)
+        if not self._options.orphans_s:
+            return
+        leaves = "the node daemon leaves" + (f" ({self._leaves_by})" if self._leaves_by else "")
+        host = self._host
+        if host is None or not host.living:
+            self._say("info", leaves)
+            return
+        processes = "1 process goes" if host.living == 1 else f"{host.living} processes go"
+        until = f"for {self._options.orphans_s:g} s without it, and longer if it is started again by then"
+        self._say("warning", f"{leaves}: {processes} on in run {host.number} {until}")
+
+    def _hear(self, level: str, texts: Sequence[str], source: str) -> None:
+        """A function has said something: all is in the log of the run, and the broker gets what it has room for."""
+        said = self._limit.admit(source, level, len(texts), time.monotonic())
+        for text in texts[:said]:
+            self._say(level, text, source)
+        if said < len(texts) and self._log is not None:
+            self._log_problem = self._log.keep(time.time(), level, source, texts[said:]) or self._log_problem
+
+    def _tell_left_out(self, *, is_end: bool = False) -> None:
+        """Tell what the broker did not get; `is_end` of a run."""
+        if self._log is not None and self._host is not None:
+            for left in self._limit.left_out(time.monotonic(), is_end=is_end):
+                text = left.words(self._host.run_dir / LOG, self._log_problem)
+                entry = Entry(time.time(), left.level, "log", text)
+                self._options.on_log(entry)
+                self._to_broker(entry)
+        if is_end:
+            self._limit, self._log_problem = LogLimit(), ""
+
     def _say(self, level: str, text: str, source: str = "node") -> None:
         entry = Entry(time.time(), level, source, text)
         if self._log is not None:
             self._log.write(entry)
         else:
             self._options.on_log(entry)
-        self._broker.log(LogLine(self._options.name, time.time_ns(), level, source, short(text)))
+        self._to_broker(entry)
+
+    def _to_broker(self, entry: Entry) -> None:
+        self._broker.log(LogLine(self._options.name, time.time_ns(), entry.level, entry.source, short(entry.text)))
 
 
 def serve(options: NodeOptions) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -49,6 +49,8 @@ class Surroundings:
     """Level, text, source."""
     outlives_node_s: float = 0.0
     """How long processes go on when this process dies."""
+    hear: Callable[[str, Sequence[str], str], None] | None = None
+    """Level, texts, source of what functions print and log, which may be any number of lines; None: as all others."""
 
 
 @dataclass(slots=True)
@@ -82,7 +84,7 @@ class HostRun:
     _stopped: frozenset[WorkerId] = frozenset()
 
     def __post_init__(self) -> None:
-        self._workers = Workers(self.around.selector, self.folder, self._on_report, self._on_output, self._on_exit)
+        self._workers = Workers(self.around.selector, self.folder, self._on_report, self._on_printed, self._on_exit)
         self._functions = {f.name: f for f in self.plan.functions}
         self._links = {link.name: link for link in (*self.plan.outgoing, *self.plan.incoming)}
         self.rings = RunRings(self.setup, self.plan, self.partition)
@@ -264,7 +266,8 @@ class HostRun:
         lines = []
         for link in self._links.values():
             status = self.rings.statuses.get(link.from_ring if link.sender == self.plan.node else link.to_ring)
-            lines.append(self.link_jobs.line(link, self._link_reports.get(link.name, {}), status))
+            report = {**self._link_reports.get(link.name, {}), **self.books.link_counts(link.name)}
+            lines.append(self.link_jobs.line(link, report, status))
         return tuple(lines)
 
     # -- what processes say -----------------------------------------------------------------------------------------
@@ -278,7 +281,7 @@ class HostRun:
             case "ready":
                 self.around.emit(runs.Ready(worker))
             case "log":
-                self.around.say(report["level"], report["text"], str(worker))
+                self._hear(report["level"], (report["text"],), worker)
             case "files":
                 self.books.add_files(worker.function, report["files"])
             case "figures":
@@ -297,9 +300,14 @@ class HostRun:
         name = worker.function
         match report["kind"]:
             case "ready":
+                if name in self._links:
+                    self.books.begin_link(name)
                 self.around.emit(runs.Ready(worker))
-            case "figures":
+            case "figures" if name in self._links:
                 self._link_reports[name] = report
+                self.books.count_link(name, report)
+            case "figures":
+                pass  # of the window
             case "say":
                 self.around.say(report["level"], report["text"], name)
             case "finish":
@@ -309,8 +317,16 @@ class HostRun:
                 self.books.add_link_record(name, kind, report)
                 self.around.say("error", ", ".join(f"{key} {value}" for key, value in report.items()), name)
 
-    def _on_output(self, worker: WorkerId, line: str) -> None:
-        self.around.say("info", line, str(worker))
+    def _on_printed(self, worker: WorkerId, lines: Sequence[str]) -> None:
+        self._hear("info", lines, worker)
+
+    def _hear(self, level: str, texts: Sequence[str], worker: WorkerId) -> None:
+        """A function has said something by itself."""
+        if self.around.hear is not None:
+            self.around.hear(level, texts, str(worker))
+            return
+        for text in texts:
+            self.around.say(level, text, str(worker))
 
     def _on_exit(self, process: WorkerProcess) -> None:
         if process.id == WINDOW:
@@ -370,6 +386,11 @@ class HostRun:
     def record(self, facts: RunFacts, *, final: bool) -> dict[str, Any]:
         """The content of run.json; `final` = the verdict is known."""
         return self.books.record(self.setup, self.number, facts, self.rings.statuses_in_run(), final=final)
+
+    @property
+    def living(self) -> int:
+        """Processes that work for the run at this moment."""
+        return sum(worker != WINDOW for worker in self._workers.running)
 
     def end_processes(self) -> None:
         """End all processes by force."""

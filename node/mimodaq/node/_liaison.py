@@ -6,7 +6,6 @@ It keeps asking until it is answered, and decides nothing about runs. Without a 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 from mimodaq.keys import Key
 from mimodaq.node._control import ControlLine, Fetching
 from mimodaq.node._links import LinkKeys
+from mimodaq.node._log_queue import LogQueue
 from mimodaq.protocol.clock import Clock, ClockWatch, Moment
 from mimodaq.protocol.messages import (
     Chunk,
@@ -70,7 +70,7 @@ class Liaison:
         self._peers_at = 0.0
         self._number = 0
         self._fetching: tuple[int, Fetching] | None = None
-        self._unsent: deque[LogLine] = deque(maxlen=_LOG_KEPT)
+        self._unsent = LogQueue(_LOG_KEPT)
 
     def wait(self, timeout_s: float) -> None:
         """Wait until the broker is connected; what is said before is not heard."""
@@ -101,8 +101,7 @@ class Liaison:
             question = self._fetching[1].ask(now)
             if question is not None:
                 self._line.send(question)
-        while self._unsent and self._line.send(self._unsent[0]):
-            self._unsent.popleft()
+        self._send_log()
 
     def received(self) -> Iterator[Do | Peers | Fetched]:
         """What has come and is the node's to act on."""
@@ -152,7 +151,7 @@ class Liaison:
 
     def log(self, line: LogLine) -> None:
         """Send a line of the log, later if the broker is not there."""
-        self._unsent.append(line)
+        self._unsent.add(line)
 
     def keys(self) -> LinkKeys:
         """The keys for the links of this node, as far as they are known."""
@@ -187,7 +186,18 @@ class Liaison:
 
     def close(self) -> None:
         """Send what is waiting, for a moment, and close."""
+        self._send_log()
         self._line.close()
+
+    def _send_log(self) -> None:
+        """Send what is waiting, as far as the line takes it; what is missing before that is told first."""
+        loss = self._unsent.loss
+        if loss:
+            if not self._line.send(LogLine(self._name, wall_ns(), "warning", "log", loss)):
+                return
+            self._unsent.loss_told()
+        while (line := self._unsent.first) is not None and self._line.send(line):
+            self._unsent.pop()
 
 
 def _moment() -> Moment:

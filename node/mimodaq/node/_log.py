@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,9 +25,16 @@ class Entry:
 
     def line(self) -> str:
         """As written to the file."""
-        stamp = datetime.fromtimestamp(self.time_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-        text = self.text.replace("\n", "\n    ")
-        return f"{stamp}Z {self.level.upper():7} {self.source}: {text}"
+        return _head(self.time_s, self.level, self.source) + _indented(self.text)
+
+
+def _head(time_s: float, level: str, source: str) -> str:
+    stamp = datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+    return f"{stamp}Z {level.upper():7} {source}: "
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n    ")
 
 
 class RunLog:
@@ -50,11 +57,19 @@ class RunLog:
 
     def write(self, entry: Entry) -> None:
         """Write and pass on one entry; a full disk must not stop the run, so the listener still hears of it."""
-        try:
-            self._file.write(entry.line() + "\n")
-        except OSError as error:
-            self._listener(Entry(entry.time_s, "error", "run", f"writing the log: {error.strerror}"))
+        problem = self.keep(entry.time_s, entry.level, entry.source, (entry.text,))
+        if problem:
+            self._listener(Entry(entry.time_s, "error", "run", f"writing the log: {problem}"))
         self._listener(entry)
+
+    def keep(self, time_s: float, level: str, source: str, texts: Iterable[str]) -> str:
+        """Write entries of one moment and pass them on to nobody; why they could not be written, or nothing."""
+        head = _head(time_s, level, source)
+        try:
+            self._file.write("".join([f"{head}{_indented(text)}\n" for text in texts]))
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
 
     def close(self) -> None:
         """Close the file."""

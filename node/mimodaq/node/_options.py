@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from mimodaq.config import Setup
 from mimodaq.keys import Key
@@ -18,6 +18,9 @@ ORPHANS_S: Final = 120.0
 @dataclass(frozen=True, slots=True)
 class NodeOptions:
     """What whoever starts a node daemon chooses."""
+
+    INSECURE: ClassVar = "INSECURE: works without keys; everybody on the network can read, command, and write events"
+    """What is to be said where `is_insecure` was typed."""
 
     name: str
     broker: str

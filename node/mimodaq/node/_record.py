@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mimodaq.config import Setup
 from mimodaq.node._rundir import RECORD
+from mimodaq.protocol.clock_books import ClockBooks
 from mimodaq.protocol.run import Run, Verdict, WorkerId, WorkerState
 from mimodaq.ring import RingStatus
 
@@ -131,6 +132,10 @@ def write_record(run_dir: Path, record: Mapping[str, Any]) -> Path:
     return path
 
 
+_LINK_COUNTS: Final = ("reconnects", "redelivered", "garbage", "given_back", "doubled")
+_OWN: Final = "of_last_process"
+
+
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What the brain of a run knows of it."""
@@ -175,7 +180,7 @@ class Books:
     """What went wrong on links: gaps, events in doubt, links given up."""
     flags: list[str] = field(default_factory=list)
     """What workers said that keeps the run from being good although it went on: a scope unplugged for a while."""
-    clock: dict[str, Any] | None = None
+    clock: ClockBooks = field(default_factory=ClockBooks)
     """This host's wall clock against the broker's."""
 
     def add_files(self, function: str, paths: Sequence[str]) -> None:
@@ -185,6 +190,27 @@ class Books:
     def add_figures(self, function: str, process: int, figures: dict[str, Any]) -> None:
         """Note figures of a worker."""
         self.figures.setdefault(function, {})[str(process)] = finite(figures)
+
+    def begin_link(self, link: str) -> None:
+        """A process of this end of a link has begun; it counts from 0."""
+        counts = self.figures.setdefault(link, {}).setdefault("0", {"processes": 0})
+        counts["processes"] += 1
+        counts[_OWN] = {}
+
+    def count_link(self, link: str, report: Mapping[str, Any]) -> None:
+        """Note what the process of a link has counted; those before it are added."""
+        if link not in self.figures:
+            self.begin_link(link)
+        counts = self.figures[link]["0"]
+        own = {name: report[name] for name in _LINK_COUNTS if name in report}
+        for name, value in own.items():
+            counts[name] = counts.get(name, 0) - counts[_OWN].get(name, 0) + value
+        counts[_OWN] = own
+
+    def link_counts(self, link: str) -> dict[str, int]:
+        """What all processes of this end of a link have counted together."""
+        counts = self.figures.get(link, {}).get("0", {})
+        return {name: counts[name] for name in _LINK_COUNTS if name in counts}
 
     def add_link_record(self, link: str, kind: str, report: Mapping[str, Any]) -> None:
         """Note something that went wrong on a link."""
@@ -199,6 +225,7 @@ class Books:
         files, figures = dict(record["files"]), dict(record["figures"])
         books = cls(asked or 0.0, begun=begun, stop_asked=stop, files=files, figures=figures, **whose)
         books.quarantine, books.links = list(record["quarantine"]), dict(record["links"])
+        books.clock = ClockBooks.restore(record.get("clock"))
         return books
 
     def record(
@@ -238,7 +265,7 @@ class Books:
             "figures": self.figures,
             "quarantine": self.quarantine,
             "links": self.links,
-            "clock": self.clock,
+            "clock": self.clock.record(),
             "versions": versions(),
             "where": self.where,
         }

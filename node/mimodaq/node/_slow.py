@@ -22,7 +22,6 @@ from mimodaq.node._recover import RecoveredRun, recover_killed_runs
 from mimodaq.node._rundir import RunDirectoryError
 from mimodaq.node._state import NodeState
 from mimodaq.protocol import node_events as events
-from mimodaq.protocol.clock import Clock
 from mimodaq.protocol.disk import DiskLook
 from mimodaq.protocol.plan import ClusterPlan, make_plan
 from mimodaq.protocol.run import Run, Verdict
@@ -142,18 +141,11 @@ def save_books(host: HostRun, facts: RunFacts) -> Saved:
     return Saved()
 
 
-def close_books(effect: events.CloseBooks, host: HostRun, facts: RunFacts, clock: Clock | None) -> events.BooksClosed:
+def close_books(effect: events.CloseBooks, host: HostRun, facts: RunFacts) -> events.BooksClosed:
     """Count, and write the record; all processes of the run have gone."""
     findings = tuple(host.audit())
     rings, links = host.ledgers()
     verdict = max([effect.verdict, *(worth for worth, _ in findings)], key=list(Verdict).index)
-    if clock is not None:
-        host.books.clock = {
-            "offset_s": clock.offset_s,
-            "jitter_s": clock.jitter_s,
-            "way_s": clock.way_s,
-            "jumps": clock.jumps,
-        }
     record = host.record(facts.judged(verdict, (*effect.reasons, *(reason for _, reason in findings))), final=True)
     if host.setup.hosts:
         record["node"] = host.plan.node

@@ -8,9 +8,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from selectors import EVENT_READ, BaseSelector
 from typing import Any, Final
@@ -21,6 +22,8 @@ from mimodaq.protocol.run import WorkerId
 
 _LONGEST_LINE: Final = 65536
 """What is printed without a line end is cut after so many bytes."""
+_AT_ONCE: Final = 1000
+"""Printed lines are passed on in groups of at most so many: some processes print more than can be looked at singly."""
 _ENVIRONMENT: Final = {"OPENBLAS_NUM_THREADS": "1"}
 """Unless it is set. Importing numpy would start a thread for every core, each of which spins for 0.1 s or so: all cores
 busy whenever a process of a run is started. A run has processes for what should go on at the same time."""
@@ -104,7 +107,7 @@ class WorkerProcess:
 class Workers:
     """All processes of a run; everything they say arrives through the selector.
 
-    `on_report(worker, report)`, `on_output(worker, line)` and `on_exit(process)` are called from callbacks of
+    `on_report(worker, report)`, `on_printed(worker, lines)` and `on_exit(process)` are called from callbacks of
     `selector`.
     """
 
@@ -113,13 +116,13 @@ class Workers:
         selector: BaseSelector,
         folder: Folder,
         on_report: Callable[[WorkerId, dict[str, Any]], None],
-        on_output: Callable[[WorkerId, str], None],
+        on_printed: Callable[[WorkerId, Sequence[str]], None],
         on_exit: Callable[[WorkerProcess], None],
     ) -> None:
         self._selector = selector
         self._folder = folder
         self._on_report = on_report
-        self._on_output = on_output
+        self._on_printed = on_printed
         self._on_exit = on_exit
         self.running: dict[WorkerId, WorkerProcess] = {}
         self._by_file: dict[str, Callable[[], None]] = {}
@@ -177,19 +180,21 @@ class Workers:
             try:
                 report = json.loads(line)
             except ValueError:
-                self._on_output(entry.id, line)
+                self._on_printed(entry.id, (line,))
                 continue
             entry.note(report)
             self._on_report(entry.id, report)
 
     def _read_output(self, entry: WorkerProcess) -> None:
-        for line in entry.printed.read():
-            self._on_output(entry.id, line)
+        self._take_output(entry, entry.printed.read())
+
+    def _take_output(self, entry: WorkerProcess, lines: Iterator[str]) -> None:
+        while group := list(islice(lines, _AT_ONCE)):
+            self._on_printed(entry.id, group)
 
     def _read_out(self, entry: WorkerProcess) -> None:
         """Take everything that a process which has ended has left."""
-        for line in entry.printed.end():
-            self._on_output(entry.id, line)
+        self._take_output(entry, entry.printed.end())
         self._take_reports(entry, entry.reported.end())
 
     def _exited(self, entry: WorkerProcess) -> None:

@@ -27,23 +27,25 @@ class Bar:
     events_limit: int | None = None
     is_frozen: bool = False
     is_replay: bool = False
+    is_secure: bool = True
 
 
 def state_bar(snapshot: Snapshot, bar: Bar, width: int) -> Line:
     """State, run, time, events, rate, live time, disk, alarms; the more room, the more of it."""
     alarms = _alarm_counts(bar)
     cluster = snapshot.cluster
+    insecure: list[Span] = [] if bar.is_secure else [(" ", ""), ("INSECURE", "shout")]
     if cluster is None:
-        return spread(
-            [("? NO CONTACT ", "shout"), (f" broker not heard for {span(snapshot.age_s)}", "")], alarms, width
-        )
+        silence = f" broker not heard for {span(snapshot.age_s)}"
+        return spread([("? NO CONTACT ", "shout"), *insecure, (silence, "")], alarms, width)
     if snapshot.is_stale:
         state: Span = (f"? NO CONTACT {span(snapshot.age_s)} ", "shout")
     else:
         mixed = "~" if snapshot.is_mixed else " "
         state = (f"{state_glyph(cluster.state)} {cluster.state.value.upper()}{mixed}", state_style(cluster.state))
     style = "dim" if snapshot.is_stale else ""
-    parts = [state, (f" run {cluster.run}" if cluster.run else " no run", "dim" if snapshot.is_stale else "strong")]
+    run = f" run {cluster.run}" if cluster.run else " no run"
+    parts = [state, (run, "dim" if snapshot.is_stale else "strong"), *insecure]
     if bar.is_frozen:
         parts.append(("  ‖ FROZEN", "warning"))
     if bar.is_replay:

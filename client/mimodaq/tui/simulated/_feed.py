@@ -22,7 +22,7 @@ from mimodaq.config import Setup
 from mimodaq.protocol.counts import Counts, FieldCounts
 from mimodaq.protocol.histogram import GrowingHistogram, heights
 from mimodaq.protocol.messages import Answer, Ask, LogLine
-from mimodaq.protocol.states import State
+from mimodaq.protocol.states import OURS, CommandTable, State
 from mimodaq.tui.feed import Choices, FeedError, Message, RunSummary, Sample
 from mimodaq.tui.setups import pack, read_packed
 from mimodaq.watch import Subject
@@ -60,6 +60,7 @@ class SimulatedFeed:
     """A feed of an experiment that runs in this process."""
 
     is_replay = False
+    is_secure = True
 
     def __init__(
         self,
@@ -143,6 +144,10 @@ class SimulatedFeed:
         self._dirty = True
         self.publish()
         return await answer
+
+    async def commands(self) -> CommandTable:
+        """The real rules."""
+        return OURS
 
     async def runs(self) -> Sequence[RunSummary]:
         """Newest first."""
