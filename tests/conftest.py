@@ -28,6 +28,8 @@ _IS_ALONE = "CI" in os.environ and "PYTEST_XDIST_WORKER" not in os.environ
 """Nobody else uses this computer: every left-over is ours."""
 
 ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of our children come to us and are seen
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell has started us in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C is tested on our children, who inherit this
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
