@@ -11,7 +11,7 @@ import zmq
 from mimodaq.broker._options import BrokerError, BrokerOptions
 from mimodaq.keys import BrokerPair, Endpoints, use_pair
 from mimodaq.protocol.codec import MAX_BYTES
-from mimodaq.system import private_folder
+from mimodaq.system import let_go_of_the_dead, private_folder
 
 Context = zmq.Context[zmq.Socket[bytes]]
 Socket = zmq.Socket[bytes]
@@ -24,7 +24,6 @@ _FROM_PEER: Final = 64
 _FEED_MESSAGES: Final = 200
 _SUBSCRIPTION_BYTES: Final = 4096
 """Subscriptions are short, but the first messages of a connection with keys count, too."""
-_KEEPALIVE_MS: Final = 2000
 _REBIND_S: Final = 5.0
 _REBIND_PAUSE_S: Final = 0.001
 _LINGER_MS: Final = 1000
@@ -129,8 +128,7 @@ def _socket(context: Context, kind: int, endpoint: str, pair: BrokerPair | None)
     socket: Socket = context.socket(kind)
     socket.linger = _LINGER_MS
     socket.backlog = _BACKLOG
-    socket.heartbeat_ivl = _KEEPALIVE_MS
-    socket.heartbeat_timeout = 3 * _KEEPALIVE_MS
+    let_go_of_the_dead(socket)
     socket.ipv6 = "[" in endpoint
     if pair is not None:
         use_pair(socket, pair)

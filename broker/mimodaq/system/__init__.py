@@ -8,6 +8,7 @@ from mimodaq.system._colours import red
 from mimodaq.system._files import FolderLock, LockedError, private_folder, read_number, write_file
 from mimodaq.system._notify import Notifier
 from mimodaq.system._places import config_home, runtime_home, state_home
+from mimodaq.system._tcp import let_go_of_the_dead
 from mimodaq.system._versions import own_versions
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "LockedError",
     "Notifier",
     "config_home",
+    "let_go_of_the_dead",
     "own_versions",
     "private_folder",
     "read_number",

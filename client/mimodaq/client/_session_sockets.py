@@ -15,6 +15,7 @@ from mimodaq.client._session_values import KeyRefusedError, SessionError, Unreac
 from mimodaq.keys import AddressError, Endpoints, Key, KeysError, default_key, endpoints_of, read_key, use_key
 from mimodaq.protocol.codec import MAX_BYTES
 from mimodaq.protocol.messages import Role
+from mimodaq.system import let_go_of_the_dead
 
 CONNECT_S: Final = 5.0
 """Time a broker has to answer."""
@@ -22,7 +23,6 @@ SILENT_S: Final = 10.0
 """A broker that is not heard for so long has gone, or the network to it."""
 _BETWEEN_TRIES_MS: Final = 100
 _MOST_BETWEEN_TRIES_MS: Final = 1000
-_KEEPALIVE_MS: Final = 2000
 _WATCHED: Final = (
     zmq.EVENT_CONNECTED
     | zmq.EVENT_DISCONNECTED
@@ -95,10 +95,8 @@ def connect(context: Any, endpoints: Endpoints, key: Key | None) -> Sockets:
     feed.subscribe(b"")
     for socket in (control, feed):
         socket.linger = 0
-
         socket.maxmsgsize = MAX_BYTES
-        socket.heartbeat_ivl = _KEEPALIVE_MS
-        socket.heartbeat_timeout = 3 * _KEEPALIVE_MS
+        let_go_of_the_dead(socket)
         socket.reconnect_ivl = _BETWEEN_TRIES_MS
         socket.reconnect_ivl_max = _MOST_BETWEEN_TRIES_MS
         socket.ipv6 = "[" in endpoints.control

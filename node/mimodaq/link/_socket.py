@@ -9,6 +9,7 @@ import zmq
 
 from mimodaq.link._order import LinkError, LinkOrder
 from mimodaq.protocol.link import HEADER_LIMIT, METADATA_COLUMNS
+from mimodaq.system import let_go_of_the_dead
 
 if TYPE_CHECKING:  # it loads much that a link without keys does not need
     from mimodaq.keys import Authorized
@@ -17,9 +18,6 @@ Context = zmq.Context[zmq.Socket[bytes]]
 
 _BETWEEN_TRIES_MS: Final = 50
 _MOST_BETWEEN_TRIES_MS: Final = 500
-_CONNECT_MS: Final = 1000
-_KEEPALIVE_MS: Final = 2000
-"""ZeroMQ's own heartbeats only clear away dead connections; the session has its own."""
 _MOST_BATCHES: Final = 8
 """Batches of a sender that keeps to no window that may wait in memory; an honest one seldom has more on the way."""
 _COPIED_BYTES: Final = 4096
@@ -128,11 +126,9 @@ def connecting_as(context: Context, order: LinkOrder) -> zmq.Socket[bytes]:
 
 def _prepare(socket: zmq.Socket[bytes], endpoint: str) -> None:
     socket.linger = 0
-    socket.heartbeat_ivl = _KEEPALIVE_MS
-    socket.heartbeat_timeout = 3 * _KEEPALIVE_MS
+    let_go_of_the_dead(socket)  # only clears away; the session has heartbeats
     socket.reconnect_ivl = _BETWEEN_TRIES_MS
     socket.reconnect_ivl_max = _MOST_BETWEEN_TRIES_MS
-    socket.connect_timeout = _CONNECT_MS
     socket.ipv6 = "[" in endpoint
 
 

@@ -13,12 +13,12 @@ import zmq
 from mimodaq.keys import Key, use_key
 from mimodaq.protocol.codec import MAX_BYTES, ProtocolError, decode, encode
 from mimodaq.protocol.messages import Chunk, Fetch, FromNode, Message
+from mimodaq.system import let_go_of_the_dead
 
 _QUEUE: Final = 200
 """Messages that may wait for the network; what is newer is left out, as everything is said again."""
 _RETRY_MS: Final = 50
 _RETRY_MAX_MS: Final = 500
-_KEEPALIVE_MS: Final = 1000
 _AT_ONCE: Final = 100
 
 
@@ -34,7 +34,7 @@ class ControlLine:
         socket.rcvhwm = _QUEUE
         socket.maxmsgsize = MAX_BYTES
         socket.reconnect_ivl, socket.reconnect_ivl_max = _RETRY_MS, _RETRY_MAX_MS
-        socket.heartbeat_ivl, socket.heartbeat_timeout = _KEEPALIVE_MS, 3 * _KEEPALIVE_MS
+        let_go_of_the_dead(socket)
         socket.ipv6 = "[" in endpoint
         if key is not None:
             use_key(socket, key)
