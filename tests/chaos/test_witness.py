@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mimodaq.chaos._faults import BROKER, Fault, Kind
+from mimodaq.chaos._player import Player
+from mimodaq.chaos._targets import CannotDo
 from mimodaq.chaos._witness import QUIET_S, Witness
 from mimodaq.protocol.messages import Cluster, LogLine, NodeLine, Report
 from mimodaq.protocol.parts import HostLine, LinkLine, WorkerLine
@@ -103,9 +105,35 @@ def test_what_is_heard_after_a_second_fault_is_not_of_the_first():
     assert set(witness.signs) == {2}
 
 
-def test_a_fault_that_was_not_done_is_not_looked_for():
-    witness, fault = Witness(), Fault(1, 0.0, Kind.KILL_NODE, "ana1")
-    witness.begin(fault, 0.0)
-    witness.drop(fault)
-    witness.hear(cluster(seen("ana1", "lost")), 1.0)
-    assert witness.signs == {}
+class Deeds:
+    """Of the faults it is told to do, only the first is possible."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def do(self, fault, run):
+        self.asked += 1
+        if self.asked > 1:
+            raise CannotDo("it does not run now")
+
+
+class News:
+    """A session that hears, in turn, what it was given."""
+
+    silent_s = 0.0
+
+    def __init__(self, *turns):
+        self.turns = list(turns)
+
+    def news(self, wait_s):
+        return self.turns.pop(0)
+
+
+def test_a_fault_that_could_not_be_done_is_not_looked_for_and_does_not_end_the_look_for_the_one_before():
+    told = line("ana1", "Fkt_2[0] failed: killed by SIGKILL")
+    faults = [Fault(number, 0.0, Kind.KILL_WORKER, "ana1", "Fkt_2[0]") for number in (1, 2)]
+    player = Player(News([], [told], [told]), Deeds(), faults, lambda text: None)
+    for _ in range(3):
+        player.listen()
+    assert [done.why_not for done in player.done] == ["", "it does not run now"]
+    assert list(player.witness.signs) == [1]

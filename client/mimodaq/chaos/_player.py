@@ -199,14 +199,13 @@ class Player:
 
     def _do(self, fault: Fault) -> None:
         now = time.monotonic()
-        self.witness.begin(fault, now)
         try:
             undo = self.deeds.do(fault, self._run)
         except (CannotDo, OSError) as error:
-            self.witness.drop(fault)
             self.done.append(Done(fault, None, str(error)))
             self._say(f"#{fault.number} not done: {fault.words()}: {error}")
             return
+        self.witness.begin(fault, now)
         self._in_run += 1
         self.done.append(Done(fault, now - self._begin))
         self._say(f"#{fault.number} {fault.words()}")

@@ -58,14 +58,10 @@ class Witness:
     _broker_epoch: int = 0
 
     def begin(self, fault: Fault, now: float) -> None:
-        """A fault is being done; what is heard of its victim from now on is not of an earlier one."""
+        """A fault was done; what is heard of its victim from now on is not of an earlier one."""
         for number in [number for number, one in self._open.items() if one.fault.victim == fault.victim]:
             del self._open[number]
         self._open[fault.number] = _Open(fault, now, Before(self._reports.get(fault.node), self._broker_epoch))
-
-    def drop(self, fault: Fault) -> None:
-        """It could not be done."""
-        self._open.pop(fault.number, None)
 
     def hear(self, news: News, now: float) -> None:
         """The feed has brought something."""
