@@ -24,10 +24,27 @@ _HELPERS = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")
 _LONG = {"nodes", "docs", "link"}
 """Folders of tests that take minutes."""
 
-_IS_ALONE = "CI" in os.environ and "PYTEST_XDIST_WORKER" not in os.environ
-"""Nobody else uses this computer: every left-over is ours."""
+_IS_ONE_OF_SEVERAL = "PYTEST_XDIST_WORKER" in os.environ
+_CLONE_NEWNS, _MS_REC, _MS_PRIVATE = 0x20000, 0x4000, 0x40000
+_libc = ctypes.CDLL(None)
 
-ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of our children come to us and are seen
+
+def _take_shared_memory_of_its_own() -> bool:
+    """Mount a /dev/shm that only this process and its children see; whether that was possible, which takes root.
+
+    Every run removes what killed runs of its user have left there: of tests beside this one, too.
+    """
+    return (
+        _libc.unshare(_CLONE_NEWNS) == 0
+        and _libc.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None) == 0
+        and _libc.mount(b"tmpfs", b"/dev/shm", b"tmpfs", 0, b"mode=1777") == 0
+    )
+
+
+_IS_ALONE = _take_shared_memory_of_its_own() if _IS_ONE_OF_SEVERAL else "CI" in os.environ
+"""Nobody else uses this shared memory: every left-over is ours."""
+
+_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of our children come to us and are seen
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell has started us in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C is tested on our children, who inherit this
 

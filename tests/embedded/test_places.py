@@ -125,5 +125,5 @@ def test_what_is_said_is_understood(news):
 
 
 def test_an_order_is_understood():
-    order = Order("setup.yaml", ("runevents=3",), None, ("mimodaq", "run"))
+    order = Order("setup.yaml", ("runevents=3",), None, "first light", ("mimodaq", "run"))
     assert order_of(as_line(order)) == order

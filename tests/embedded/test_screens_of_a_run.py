@@ -50,19 +50,21 @@ def saved(seat):
 
 def test_a_run_on_the_screens_leaves_what_a_headless_one_leaves(seat):
     seat.setup("slow_numbers > RB_1", "keep < RB_1 > RB_2", "save < RB_2")
-    with seat.terminal("--events", "200") as terminal:
+    words = ("--events", "200", "--comment", "first light")
+    with seat.terminal(*words) as terminal:
         terminal.sees("run 1: GOOD")
         terminal.press("q")
         terminal.ends(0)
     printed = terminal.text[terminal.text.rindex("run 1: GOOD") :]
     assert "ledger balances: every event accounted for" in printed
     assert "out.csv" in printed
-    assert seat.run("--events", "200")["run"] == 2
+    assert seat.run(*words)["run"] == 2
     on_screens, headless = seat.records()
     assert comparable(on_screens) == comparable(headless)
     record = json.loads(on_screens.read_text())
     assert (record["run"], record["end_reason"]) == (1, "200 events are taken")
-    assert record["where"]["command"][1:] == ["run", "--events", "200"]
+    assert record["comment"] == "first light"
+    assert record["where"]["command"][1:] == ["run", *words]
     assert {p.name for p in on_screens.parent.iterdir()} == {p.name for p in headless.parent.iterdir()}
     assert column(on_screens.parent / "out.csv") == column(headless.parent / "out.csv")
 

@@ -1,12 +1,14 @@
 """Worker processes as the node sees them: what they say, how they end, what they leave."""
 
 import datetime
+import itertools
 import os
 import signal
 from selectors import DefaultSelector
 
 import pytest
 
+from mimodaq.chaos.waiting import wait_for
 from mimodaq.node import check_functions
 from mimodaq.node._check import order_for
 from mimodaq.node._folder import Folder, Lines
@@ -79,6 +81,27 @@ def test_what_is_printed_comes_as_lines_even_without_a_newline_at_the_end(setup,
     listener.workers.launch(ONE, Job.of(order_for(setup, "Fkt_1", check_only=True)))
     listener.wait()
     assert [line for _, line in listener.lines] == ["one", "two", "three"]
+
+
+def test_who_prints_much_at_once_is_read_in_parts_and_to_the_end_while_it_lives(setup, listener, write):
+    count = 60_000
+    write(
+        "modules/own.py",
+        "import os, sys, time\n"
+        f"sys.stdout.write(''.join(f'{{i:99}}\\n' for i in range({count})))\n"
+        "sys.stdout.flush()\n"
+        "time.sleep(1000)\n",
+    )
+    listener.workers.launch(ONE, Job.of(order_for(setup, "Fkt_1", check_only=True)))
+    output = listener.folder.output_path(str(ONE))
+    wait_for(lambda: output.stat().st_size == 100 * count)
+    read = [0]
+    while read[-1] < count:
+        dispatch(listener.selector, 60.0)
+        assert ONE in listener.workers.running
+        read.append(len(listener.lines))
+    assert max(b - a for a, b in itertools.pairwise(read)) < count / 2  # of 5.7 MB at most 1 MB at once, and once more
+    assert [int(line) for _, line in listener.lines] == list(range(count))
 
 
 @pytest.mark.parametrize("wanted", ["", "3"])

@@ -142,7 +142,7 @@ def test_the_broker_that_was_typed_comes_before_that_of_the_setup(setup_file):
     assert address(None, setup_file.with_name("missing.yaml")) == "127.0.0.1"
 
 
-@pytest.mark.parametrize("words", [("--optional", "ana1"), ("--on-loss", "stop"), ("--comment", "x")])
+@pytest.mark.parametrize("words", [("--optional", "ana1"), ("--on-loss", "stop")])
 def test_a_setup_of_one_host_has_no_use_for_them(shell, setup_file, words):
     lines = setup_file.read_text().splitlines()
     alone = [line for line in lines if not line.startswith(("hosts", "  daq1", "  ana1"))]

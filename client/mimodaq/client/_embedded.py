@@ -27,6 +27,8 @@ class Order:
     setup: str
     overrides: tuple[str, ...]
     output: str | None
+    comment: str
+    """Of the run that is started at once."""
     command: tuple[str, ...]
     """As it was typed, for the record."""
 
@@ -88,15 +90,16 @@ def news_of(line: bytes) -> News:
 def order_of(line: bytes) -> Order:
     """The inverse of `as_line` for an order."""
     content: dict[str, Any] = json.loads(line)
-    return Order(content["setup"], tuple(content["overrides"]), content["output"], tuple(content["command"]))
+    return Order(content["setup"], tuple(content["overrides"]), content["output"], content["comment"], tuple(content["command"]))
 
 
 class Host:
     """The process behind the screens. It ends by itself when `let_go` has been called and no run goes on."""
 
-    def __init__(self, setup: Path, overrides: Sequence[str], output: Path | None) -> None:
+    def __init__(self, setup: Path, overrides: Sequence[str], output: Path | None, comment: str = "") -> None:
         """Start it."""
-        order = Order(str(setup), tuple(overrides), str(output) if output is not None else None, tuple(sys.argv))
+        directory = None if output is None else str(output)
+        order = Order(str(setup), tuple(overrides), directory, comment, tuple(sys.argv))
         self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as this object
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mimodaq.client.embedded_host"],

@@ -30,17 +30,17 @@ class RunRequest:
     headless: bool = False
     as_json: bool = False
     quiet: bool = False
+    comment: str = ""
     broker: str | None = None
     """For a setup with hosts, as all that follows; None = the one that the setup names, or on this host."""
     key: Path | None = None
     insecure: bool = False
     optional: Sequence[str] = ()
     on_loss: str | None = None
-    comment: str = ""
 
     def refuse_choices(self) -> None:
         """Refuse what only a cluster can do. Raises UsageError."""
-        choices = {"--optional": self.optional, "--on-loss": self.on_loss, "--comment": self.comment}
+        choices = {"--optional": self.optional, "--on-loss": self.on_loss}
         typed = [name for name, value in choices.items() if value]
         if typed:
             raise UsageError(
@@ -126,6 +126,7 @@ def run_in_lines(request: RunRequest, setup: Setup) -> int:
             setup,
             RunOptions(
                 directory=request.output,
+                comment=request.comment,
                 on_snapshot=(lambda s: None) if request.quiet else display.snapshot,
                 on_log=display.log,
             ),

@@ -82,8 +82,8 @@ def run(
     and saves; a second Ctrl-C aborts.
 
     A setup with hosts is carried out by the node daemons of these hosts; --broker, or broker: in the setup, says where
-    their broker is. --comment, --optional and --on-loss are for such setups. --json then tells what the broker knows:
-    not run_dir, files, figures and live time, which are in run.json of each host.
+    their broker is. --optional and --on-loss are for such setups. --json then tells what the broker knows: not run_dir,
+    files, figures and live time, which are in run.json of each host.
 
     Exit codes: 0 the run is good, 1 it ended but is not good, 2 wrong usage or setup (see stderr).
     """
@@ -95,7 +95,7 @@ def run(
     if duration is not None:
         overrides.append(f"runtime={duration}")
     request = RunRequest(
-        setup, overrides, output, headless, json_, quiet, broker, key, insecure, optional or (), on_loss, comment
+        setup, overrides, output, headless, json_, quiet, comment, broker, key, insecure, optional or (), on_loss
     )
     if wants_screens(request):
         from mimodaq.tui import run as carry_out

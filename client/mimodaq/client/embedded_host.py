@@ -165,6 +165,7 @@ class EmbeddedHost:
         self._raw = pack_loaded(self._setup)
         self._setup_id = hashlib.sha256(self._raw).hexdigest()
         self._output = Path(order.output) if order.output is not None else None
+        self._comment = order.comment
         self._wishes = _Wishes()
         self._directory: Path | None = None
         """Where the front was told that the run writes."""
@@ -262,7 +263,7 @@ class EmbeddedHost:
 
     def _start(self, session: Session) -> None:
         try:
-            answer = session.ask("start", on_turn=self._look_and_tell)
+            answer = session.ask("start", comment=self._comment, on_turn=self._look_and_tell)
             has_ended = self._tell_ends(session)
             if not (answer.ok or has_ended or session.status().cluster.aim.is_in_run):
                 self._front.tell(NotStarted(_own_words(answer.text)))

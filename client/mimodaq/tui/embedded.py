@@ -36,7 +36,7 @@ def _run(request: RunRequest) -> int:
     setup = loaded(request)
     if setup.hosts or not setup.gui:
         return run_in_lines(request, setup)
-    host = Host(setup_path(request.setup), request.overrides, request.output)
+    host = Host(setup_path(request.setup), request.overrides, request.output, request.comment)
     try:
         return asyncio.run(_show(host, setup, request.overrides))
     finally:

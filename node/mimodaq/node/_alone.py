@@ -36,20 +36,17 @@ _CONNECT_S: Final = 5.0
 class NodeAlone(Node):
     """One life of such a node. Runs write to `directory`, or where the setup says if that is None."""
 
+    SOURCE = "run"
+
     def __init__(self, options: NodeOptions, directory: Path | None) -> None:
         """Take the state folder. Raises LockedError, OSError."""
         super().__init__(options)
         self._directory = directory
 
-    @property
-    def run_directory(self) -> Path | None:
-        """Where the last run writes; None before the first. May be called from another thread."""
-        return self._state.run_directory()
-
     def _boot(self) -> None:
         self._broker.wait(_CONNECT_S)
         for path in remove_left_overs():
-            self._say("warning", f"removed {path}, left over from a run that was killed")
+            self._log.say("warning", f"removed {path}, left over from a run that was killed")
         super()._boot()
 
     def _choose_directory(self, host: HostRun) -> Path | None:
@@ -58,7 +55,7 @@ class NodeAlone(Node):
     def _has_place(self, log: RunLog) -> None:
         super()._has_place(log)
         assert self._host is not None
-        self._say("info", f"run {self._host.number} of {self._host.setup.path.name} in {self._host.run_dir}")
+        self._log.say("info", f"run {self._host.number} of {self._host.setup.path.name} in {self._host.run_dir}")
 
     def _facts(self, host: HostRun) -> RunFacts:
         limit, count = host.setup.events_limit, host.rings.committed(host.setup.counted_buffer)
@@ -72,9 +69,9 @@ class NodeAlone(Node):
         self._background.do(partial(close_books, effect, self._host, self._facts(self._host)))
 
     def _clear(self) -> None:
-        if self._host is not None and self._log is not None:
+        if self._host is not None and self._log.run is not None:
             with suppress(OSError, ValueError):  # no record: it ended before it had begun
-                self._write_end(self._log, json.loads((self._host.run_dir / RECORD).read_text()))
+                self._write_end(self._log.run, json.loads((self._host.run_dir / RECORD).read_text()))
         super()._clear()
 
     def _write_end(self, log: RunLog, record: Mapping[str, Any]) -> None:
@@ -82,9 +79,6 @@ class NodeAlone(Node):
         reasons = f" ({'; '.join(record['reasons'])})" if record["reasons"] else ""
         level = "info" if record["verdict"] == Verdict.GOOD.value else "warning"
         log.write(Entry(time.time(), level, "run", f"run {record['run']} ended: {record['verdict']}{reasons}"))
-
-    def _say(self, level: str, text: str, source: str = "run") -> None:
-        super()._say(level, text, source)
 
 
 def in_words(facts: RunFacts, setup: Setup, events: int) -> RunFacts:

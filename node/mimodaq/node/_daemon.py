@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,7 +31,7 @@ from mimodaq.node._hostrun import TICK_S, HostRun, Surroundings
 from mimodaq.node._liaison import Fetched, Liaison
 from mimodaq.node._links import LinkJobs
 from mimodaq.node._log import LOG, Entry, RunLog
-from mimodaq.node._log_limit import LogLimit
+from mimodaq.node._node_log import NodeLog
 from mimodaq.node._options import NodeOptions
 from mimodaq.node._record import Books, RunFacts
 from mimodaq.node._rundir import RECORD
@@ -81,18 +81,22 @@ class _Buried:
 class Node:
     """One life of a node daemon. `run` returns when it has been told to leave."""
 
+    SOURCE = "node"
+    """Who says what the daemon itself has to say."""
+
     def __init__(self, options: NodeOptions) -> None:
         """Take the state folder. Raises LockedError, OSError."""
         self._options = options
         self._state = NodeState(options.state, options.here)
         self._brain = NodeBrain(options.name, self._state.epoch)
+        self._log = NodeLog(options.on_log, self._to_broker, self.SOURCE)
         self._broker = Liaison(
             options.name,
             self._state.epoch,
             options.broker,
             options.key,
             is_insecure=options.is_insecure,
-            say=self._say,
+            say=self._log.say,
         )
         self._selector = DefaultSelector()
         self._background = Background()
@@ -100,9 +104,6 @@ class Node:
         self._host: HostRun | None = None
         self._setup: Setup | None = None
         self._plan: ClusterPlan | None = None
-        self._log: RunLog | None = None
-        self._limit = LogLimit()
-        self._log_problem = ""
         self._shm = ShmWatch()
         self._looked_at = self._figures_at = float("-inf")
         self._is_at_disks = False
@@ -199,7 +200,7 @@ class Node:
             case events.Leave():
                 self._is_leaving = True
             case runs.Say(level, text):
-                self._say(level, text)
+                self._log.say(level, text)
             case _:
                 assert self._host is not None
                 self._host.carry_out(effect)
@@ -212,7 +213,7 @@ class Node:
         try:
             self._state.remember(memory)
         except OSError as error:
-            self._say(
+            self._log.say(
                 "error", f"writing to {self._state.folder}: {error.strerror}; a restart of this daemon would fail"
             )
 
@@ -247,14 +248,16 @@ class Node:
 
     @property
     def run_directory(self) -> Path | None:
-        """Where the last run writes; None before the first."""
+        """Where the last run writes; None before the first. May be called from another thread."""
         return self._state.run_directory()
 
     def _new_host(self, run: int, plan: Any, operator: str = "", comment: str = "") -> HostRun:
         setup, cluster = self._setup, self._plan
         assert setup is not None
         assert cluster is not None
-        around = Surroundings(self._selector, partial(self._emit, run), self._say, self._options.orphans_s, self._hear)
+        around = Surroundings(
+            self._selector, partial(self._emit, run), self._log.say, self._options.orphans_s, self._log.hear
+        )
         partition = self._partition(run)
         window = self._options.window
         has_jobs = bool(setup.hosts or window)
@@ -283,14 +286,13 @@ class Node:
 
     def _has_place(self, log: RunLog) -> None:
         """The run has a directory, and there is its log."""
-        self._log = log
+        self._log.begin_run(log)
 
     def _clear(self) -> None:
         """End the processes of the run; what else there is of it goes when nothing works on it any more."""
         self._broker.fetch_no_more()
-        self._tell_left_out(is_end=True)
+        log = self._log.end_run()
         host, self._host = self._host, None
-        log, self._log = self._log, None
         if host is not None:
             host.end_processes()
             self._background.do(partial(_Buried, host, log))
@@ -300,7 +302,7 @@ class Node:
     def _look(self, now: float) -> None:
         host = self._host
         self._broker.look_at_clock()
-        self._tell_left_out()
+        self._log.tell_left_out()
         if host is not None and host.setup.hosts and self._broker.clock is not None:
             host.is_news |= host.books.clock.note(self._broker.clock)
         is_in_run = host is not None and bool(host.rings.by_name) and self._brain.part is not None
@@ -320,7 +322,7 @@ class Node:
                 shown.look_at_processes()
             said = self._shm.look()
             if said is not None:
-                self._say(*said)
+                self._log.say(*said)
             self._inbox.append(events.Looked(self._figures(shown, self._broker.clock_line, now)))
 
     def _figures(self, host: HostRun | None, clock: ClockLine | None, now: float) -> events.Figures:
@@ -351,19 +353,19 @@ class Node:
                     elif place is not None:
                         self._has_place(place.log)
                         for problem in host.disks.problems:
-                            self._say("warning", problem, "disk")
+                            self._log.say("warning", problem, "disk")
                         host.window.start()
                     self._inbox.append(event)
                 case DisksSeen(host, found):
                     self._is_at_disks = False
                     for say in host.disks.note(found, time.monotonic()):
-                        self._say(say.level, say.text, "disk")
+                        self._log.say(say.level, say.text, "disk")
                 case Recovered(found):
                     for run in found:
-                        self._say("warning", run.line())
+                        self._log.say("warning", run.line())
                 case Saved(problem):
                     if problem:
-                        self._say("error", problem, "run")
+                        self._log.say("error", problem, "run")
                 case _:
                     self._inbox.append(result)
 
@@ -384,7 +386,7 @@ class Node:
         try:
             self._setup = self._state.load_setup(setup_id)
         except (SetupErrors, BundleError, OSError) as error:
-            self._say("error", f"the setup of the life before cannot be loaded: {error}")
+            self._log.say("error", f"the setup of the life before cannot be loaded: {error}")
             return events.Boot(memory)
         self._plan = make_plan(self._setup)
         plan = self._plan.nodes.get(self._options.name)
@@ -398,12 +400,13 @@ class Node:
             host.rings.attach()
         except SegmentError as error:
             host.close()
-            self._say("error", f"run {memory.run} cannot go on: {error}")
+            self._log.say("error", f"run {memory.run} cannot go on: {error}")
             return events.Boot(memory, plan)
         with suppress(OSError, ValueError, KeyError):  # then the books begin anew
             host.books = Books.restore(json.loads((run_dir / RECORD).read_text()))
         host.use_directory(run_dir)
-        self._host, self._log = host, RunLog(run_dir / LOG, self._options.on_log)
+        self._log.begin_run(RunLog(run_dir / LOG, self._options.on_log))
+        self._host = host
         return events.Boot(memory, plan, are_rings_there=True, fates=host.adopt())
 
     def _close(self) -> None:
@@ -418,52 +421,26 @@ class Node:
         self._broker.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
-        if self._log is not None:
-            self._log.close()
+        log = self._log.end_run()
+        if log is not None:
+            log.close()
         self._state.release()
 
     # -- the log ------------------------------------------------------------------------------------------------------
 
     def _say_farewell(self) -> None:
         """Say that it leaves, and what goes on, if somebody may start it again."""
-        self._tell_left_out(is_end=True)
+        self._log.tell_left_out(is_end=True)
         if not self._options.orphans_s:
             return
         leaves = "the node daemon leaves" + (f" ({self._leaves_by})" if self._leaves_by else "")
         host = self._host
         if host is None or not host.living:
-            self._say("info", leaves)
+            self._log.say("info", leaves)
             return
         processes = "1 process goes" if host.living == 1 else f"{host.living} processes go"
         until = f"for {self._options.orphans_s:g} s without it, and longer if it is started again by then"
-        self._say("warning", f"{leaves}: {processes} on in run {host.number} {until}")
-
-    def _hear(self, level: str, texts: Sequence[str], source: str) -> None:
-        """A function has said something: all is in the log of the run, and the broker gets what it has room for."""
-        said = self._limit.admit(source, level, len(texts), time.monotonic())
-        for text in texts[:said]:
-            self._say(level, text, source)
-        if said < len(texts) and self._log is not None:
-            self._log_problem = self._log.keep(time.time(), level, source, texts[said:]) or self._log_problem
-
-    def _tell_left_out(self, *, is_end: bool = False) -> None:
-        """Tell what the broker did not get; `is_end` of a run."""
-        if self._log is not None and self._host is not None:
-            for left in self._limit.left_out(time.monotonic(), is_end=is_end):
-                text = left.words(self._host.run_dir / LOG, self._log_problem)
-                entry = Entry(time.time(), left.level, "log", text)
-                self._options.on_log(entry)
-                self._to_broker(entry)
-        if is_end:
-            self._limit, self._log_problem = LogLimit(), ""
-
-    def _say(self, level: str, text: str, source: str = "node") -> None:
-        entry = Entry(time.time(), level, source, text)
-        if self._log is not None:
-            self._log.write(entry)
-        else:
-            self._options.on_log(entry)
-        self._to_broker(entry)
+        self._log.say("warning", f"{leaves}: {processes} on in run {host.number} {until}")
 
     def _to_broker(self, entry: Entry) -> None:
         self._broker.log(LogLine(self._options.name, time.time_ns(), entry.level, entry.source, short(entry.text)))

@@ -39,6 +39,8 @@ class RunOptions:
 
     directory: Path | None = None
     """Run directory; None = one named after setup and time in the output directory."""
+    comment: str = ""
+    """Said of the run in its record and its files."""
     on_snapshot: Callable[[Snapshot], None] = lambda snapshot: None
     on_log: Callable[[Entry], None] = lambda entry: None
     stuck_s: float = protocol.STUCK_S
@@ -105,7 +107,7 @@ class Engine:
             around = Surroundings(self._selector, self._handle, self._say)
             self._host = HostRun(self._setup, self._plan, number, partition, Folder.of(partition), around)
             self._host.restarts = lambda worker: self._brain.worker_states()[worker][1]
-            self._host.books.asked = asked
+            self._host.books.asked, self._host.books.comment = asked, self._options.comment
             try:
                 self._host.make_rings()
                 return self._run_in_directory(removed)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import math
 import os
 import shutil
 import struct
@@ -23,6 +24,8 @@ from urllib.parse import quote, unquote
 
 _SHM: Final = Path("/dev/shm")
 _CHUNK: Final = 65536
+_AT_ONCE: Final = 1 << 20
+"""Whoever writes faster than we read must not keep us from everything else."""
 _PLACE: Final = struct.Struct("<q")
 _PUNCH_BYTES: Final = 1 << 20
 """What has been read is given back to the system in pieces of this size."""
@@ -275,10 +278,15 @@ class Tail:
             (self._at,) = _PLACE.unpack(kept)
             self._punched = self._at
 
-    def read(self) -> Iterator[str]:
-        """Complete lines that have come since the last call."""
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is more to be read."""
+        return self._fd >= 0 and os.fstat(self._fd).st_size > self._at
+
+    def read(self, most: float = _AT_ONCE) -> Iterator[str]:
+        """Complete lines that have come since the last call, or of so many bytes if these are more."""
         before = self._at
-        while data := os.pread(self._fd, _CHUNK, self._at):
+        while self._at - before < most and (data := os.pread(self._fd, _CHUNK, self._at)):
             self._at += len(data)
             yield from self.lines.feed(data)
         if self._at != before:
@@ -289,7 +297,7 @@ class Tail:
 
     def end(self) -> Iterator[str]:
         """All that is left, after the writer has gone; the file is closed."""
-        yield from self.read()
+        yield from self.read(math.inf)
         yield from self.lines.feed(b"")
         self.close()
 

@@ -45,6 +45,7 @@ class RunLog:
     """
 
     def __init__(self, path: Path, listener: Callable[[Entry], None]) -> None:
+        self.path = path
         self._file = path.open("a", encoding="utf-8", buffering=1)
         try:
             while not _try_lock(self._file):

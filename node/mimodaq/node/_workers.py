@@ -127,7 +127,11 @@ class Workers:
         self.running: dict[WorkerId, WorkerProcess] = {}
         self._by_file: dict[str, Callable[[], None]] = {}
         self._watch = Watch(folder.path)
-        selector.register(self._watch.fd, EVENT_READ, self._read_grown)
+        self._behind: set[str] = set()
+        """Files of which not all was read at once."""
+        self._go_on = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        selector.register(self._watch.fd, EVENT_READ, lambda: self._read_grown(self._watch.names()))
+        selector.register(self._go_on, EVENT_READ, self._read_on)
 
     def launch(self, worker: WorkerId, job: Job) -> None:
         """Start a process from a clean interpreter, in a process group of its own (Ctrl-C is the node's to handle).
@@ -166,14 +170,25 @@ class Workers:
         self._by_file[entry.printed.path.name] = lambda: self._read_output(entry)
         self._selector.register(entry.pidfd, EVENT_READ, lambda: self._exited(entry))
 
-    def _read_grown(self) -> None:
-        for name in sorted(self._watch.names(), reverse=True):  # reports after output, as they are written
+    def _read_grown(self, names: set[str]) -> None:
+        for name in sorted(names, reverse=True):  # reports after output, as they are written
             read = self._by_file.get(name)
             if read is not None:
                 read()
 
+    def _read_on(self) -> None:
+        os.eventfd_read(self._go_on)
+        behind, self._behind = self._behind, set()
+        self._read_grown(behind)
+
+    def _note_if_behind(self, tail: Tail) -> None:
+        if tail.is_behind:
+            self._behind.add(tail.path.name)
+            os.eventfd_write(self._go_on, 1)
+
     def _read_reports(self, entry: WorkerProcess) -> None:
         self._take_reports(entry, entry.reported.read())
+        self._note_if_behind(entry.reported)
 
     def _take_reports(self, entry: WorkerProcess, lines: Iterator[str]) -> None:
         for line in lines:
@@ -187,6 +202,7 @@ class Workers:
 
     def _read_output(self, entry: WorkerProcess) -> None:
         self._take_output(entry, entry.printed.read())
+        self._note_if_behind(entry.printed)
 
     def _take_output(self, entry: WorkerProcess, lines: Iterator[str]) -> None:
         while group := list(islice(lines, _AT_ONCE)):
@@ -248,7 +264,9 @@ class Workers:
 
     def _stop_listening(self) -> None:
         self._selector.unregister(self._watch.fd)
+        self._selector.unregister(self._go_on)
         self._watch.close()
+        os.close(self._go_on)
 
 
 def _start(folder: Folder, label: str, job: Job) -> tuple[subprocess.Popen[bytes], int]:
