@@ -90,7 +90,8 @@ def news_of(line: bytes) -> News:
 def order_of(line: bytes) -> Order:
     """The inverse of `as_line` for an order."""
     content: dict[str, Any] = json.loads(line)
-    return Order(content["setup"], tuple(content["overrides"]), content["output"], content["comment"], tuple(content["command"]))
+    del content["kind"]
+    return Order(**content | {"overrides": tuple(content["overrides"]), "command": tuple(content["command"])})
 
 
 class Host:
