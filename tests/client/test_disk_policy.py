@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from client.command import children_of, kill, log, record, wait_for_end
+from mimodaq.node import remove_left_overs
 
 FUNCTIONS = """
 import numpy as np
@@ -129,3 +130,4 @@ def test_what_is_there_is_readable_after_kills_at_any_moment_and_the_next_start_
         left = max(project.folder.glob("out/2*"), key=lambda path: path.stat().st_mtime)
         for part in left.glob("x/[!_]*.parquet"):
             assert pq.read_table(part).num_rows > 0
+    remove_left_overs()  # no other run does that here
