@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import threading
 from collections.abc import Callable, Iterator
 
@@ -116,6 +117,20 @@ def test_processes_killed_eight_times_each_at_full_rate_lose_and_double_nothing(
 ) -> None:
     with Link(hosts, new_ring, WAVE, 200) as link:
         kill_often(link, 8)
+        link.finish()
+
+
+def test_ends_that_stand_still_until_the_kernel_gives_up_their_connection_lose_and_double_nothing(
+    hosts: Hosts, new_ring: Callable[..., Ring]
+) -> None:
+    passing_time = threading.Event()  # longer than `let_go_of_the_dead` waits
+    with Link(hosts, new_ring, WAVE, 200) as link:
+        for end in (link.receiver, link.sender):
+            link.move(100)
+            end.send(signal.SIGSTOP)
+            passing_time.wait(6.0)
+            end.send(signal.SIGCONT)
+        link.move(100)
         link.finish()
 
 
