@@ -121,7 +121,7 @@ def read_out(work: Work) -> Readings:
         end = time.monotonic() + work.seconds
         io = FunctionIO(
             "scope", 0, 1, {}, Path(), Path(), {}, logging.getLogger("bench.scope"), writers=[writer],
-            is_stopping=lambda: time.monotonic() >= end,
+            is_stopping=lambda: time.monotonic() >= end and ring.status().committed > 0,
         )  # fmt: skip
         begin = time.monotonic()
         Session(io, settings, fields, open_driver(FAMILIES[FAMILY], str(library))).run()
@@ -168,7 +168,7 @@ def bare_rate(work: Work) -> float:
         overflow = masks.ctypes.data
         run, is_ready, fetch = driver.lib.ps3000aRunBlock, driver.lib.ps3000aIsReady, driver.lib.ps3000aGetValuesBulk
         captures, end = 0, begin + work.seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end or not captures:
             status = run(handle, 0, samples, 2, 1, None, 0, None, None)
             while not ready.value and not status:
                 status = is_ready(handle, at_ready)
