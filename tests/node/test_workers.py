@@ -11,7 +11,7 @@ import pytest
 from mimodaq.chaos.waiting import wait_for
 from mimodaq.node import check_functions
 from mimodaq.node._check import order_for
-from mimodaq.node._folder import Folder, Lines
+from mimodaq.node._folder import Folder, Lines, Tail
 from mimodaq.node._order import Order, Outcome
 from mimodaq.node._workers import Job, Workers, dispatch, explain_exit
 from mimodaq.protocol.run import WorkerId
@@ -185,3 +185,15 @@ def test_an_exit_code_in_words(code, text):
 def test_a_module_whose_import_takes_too_long_is_a_problem(setup):
     messages = [problem.message for problem in check_functions(setup, patience_s=0.0)]
     assert messages == [f"Fkt_{i} cannot be loaded: its module was not imported after 0 s" for i in (1, 2, 3, 4)]
+
+
+def test_of_what_waits_too_long_the_older_part_is_left_out_and_counted(listener):
+    path = listener.folder.path / "output"
+    path.write_bytes(b"a part of a line")
+    tail = Tail(path, most_behind=200)
+    assert list(tail.read()) == []
+    with path.open("ab") as file:
+        file.write("".join(f"{i:9}\n" for i in range(21)).encode())
+    assert [int(line) for line in tail.read()] == list(range(11, 21)), "the newest 100 bytes"
+    assert tail.left_out == len("a part of a line") + 110
+    tail.close()

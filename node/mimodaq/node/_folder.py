@@ -265,6 +265,10 @@ class Tail:
 
     path: Path
     lines: Lines = field(default_factory=Lines)
+    most_behind: float = math.inf
+    """If more bytes than this wait, the older ones down to half of it are left out and counted in `left_out`."""
+    left_out: int = 0
+    """Bytes; whoever tells of them sets it back."""
     _fd: int = -1
     _place: int = -1
     _at: int = 0
@@ -285,6 +289,12 @@ class Tail:
 
     def read(self, most: float = _AT_ONCE) -> Iterator[str]:
         """Complete lines that have come since the last call, or of so many bytes if these are more."""
+        behind = os.fstat(self._fd).st_size - self._at
+        if behind > self.most_behind:
+            skipped = behind - int(self.most_behind) // 2
+            self._at += skipped
+            self.left_out += skipped + len(self.lines.rest)
+            self.lines.rest = b""
         before = self._at
         while self._at - before < most and (data := os.pread(self._fd, _CHUNK, self._at)):
             self._at += len(data)

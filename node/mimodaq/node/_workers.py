@@ -24,6 +24,8 @@ _LONGEST_LINE: Final = 65536
 """What is printed without a line end is cut after so many bytes."""
 _AT_ONCE: Final = 1000
 """Printed lines are passed on in groups of at most so many: some processes print more than can be looked at singly."""
+_MOST_UNREAD: Final = 64 << 20
+"""Bytes printed by one process that may wait in memory until they are logged."""
 _ENVIRONMENT: Final = {"OPENBLAS_NUM_THREADS": "1"}
 """Unless it is set. Importing numpy would start a thread for every core, each of which spins for 0.1 s or so: all cores
 busy whenever a process of a run is started. A run has processes for what should go on at the same time."""
@@ -161,7 +163,7 @@ class Workers:
 
     def _entry(self, worker: WorkerId, pid: int, process: subprocess.Popen[bytes] | None, pidfd: int) -> WorkerProcess:
         label = str(worker)
-        printed = Tail(self._folder.output_path(label), Lines(_LONGEST_LINE))
+        printed = Tail(self._folder.output_path(label), Lines(_LONGEST_LINE), _MOST_UNREAD)
         return WorkerProcess(worker, pid, process, pidfd, Tail(self._folder.reports_path(label)), printed)
 
     def _add(self, entry: WorkerProcess) -> None:
@@ -207,6 +209,10 @@ class Workers:
     def _take_output(self, entry: WorkerProcess, lines: Iterator[str]) -> None:
         while group := list(islice(lines, _AT_ONCE)):
             self._on_printed(entry.id, group)
+        left_out, entry.printed.left_out = entry.printed.left_out, 0
+        if left_out:
+            text = f"it prints faster than can be logged: {left_out} bytes that it has printed are left out here"
+            self._on_printed(entry.id, (text,))
 
     def _read_out(self, entry: WorkerProcess) -> None:
         """Take everything that a process which has ended has left."""
